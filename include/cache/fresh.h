@@ -1,0 +1,49 @@
+/* Freshness, age and admission: may it be stored, how long is it fresh, how old is it now.
+ * RFC 9111 sections 3 and 4.2, RFC 5861. Time is an argument. */
+#ifndef BRINK_CACHE_FRESH_H
+#define BRINK_CACHE_FRESH_H
+
+#include "cache/object.h"
+#include "http/cachectl.h"
+
+struct cache_settings {
+    uint32_t default_ttl_s; /* for storable statuses without any freshness information; 0: none */
+    bool heuristic;         /* a tenth of the time since Last-Modified */
+    uint32_t heuristic_max_s;
+    uint32_t stale_while_revalidate_s; /* when the response does not say; 0: no */
+    uint32_t stale_if_error_s;
+    bool client_no_cache; /* honour no-cache, no-store, max-age of requests */
+};
+
+/* The one valid date among the fields of that name, never negative (what is before 1970 counts as
+ * 1970). False: absent, repeated or malformed. `now_s` is for two-digit years. */
+bool
+fresh_date(const struct http_fields *fields, enum http_token token, int64_t now_s, int64_t *out_s);
+
+/* Does the request bring content? "Content-Length: 0" is none. */
+bool fresh_has_body(const struct http_request *request);
+
+/* Seconds since the origin made or validated this response, never negative (RFC 9111 section
+ * 4.2.3). */
+uint32_t fresh_age_s(const struct cache_object *object, int64_t now_s);
+
+/* Seconds it is still fresh; negative: stale for so long. */
+int64_t fresh_ttl_s(const struct cache_object *object, int64_t now_s);
+
+/* May this response to this request be stored, and with what? RFC 9111 section 3.
+ * REASON_STORED: *out is filled but for vary and tags (slices borrow the response); any other: why
+ * not. `request_s`, `response_s`: when the request was sent and the head received. */
+enum cache_reason
+fresh_admit(const struct cache_settings *settings, const struct http_request *request,
+            const struct http_response *response, int64_t request_s, int64_t response_s,
+            struct cache_object *out);
+
+/* After a 304 or a 200 that validates: recompute times and lifetime from the merged head's fields
+ * (with the new Age among them; slices borrow them). Keeps status, vary and tags. RFC 9111 section
+ * 4.3.4. False: it must no longer be stored (or its Vary now names fields it was not stored with),
+ * and *object is as it was. */
+bool fresh_update(const struct cache_settings *settings, const struct http_request *request,
+                  const struct http_fields *merged, int64_t request_s, int64_t response_s,
+                  struct cache_object *object);
+
+#endif

@@ -1,0 +1,39 @@
+/* What the cache knows of a stored response besides its head and body: `meta` of a store record.
+ * Fixed part first, then texts; versioned; read with every length checked, for it comes from a
+ * disk. */
+#ifndef BRINK_CACHE_OBJECT_H
+#define BRINK_CACHE_OBJECT_H
+
+#include "cache/key.h"
+#include "cache/reason.h"
+
+enum {
+    CACHE_ALWAYS_VALIDATE = 1, /* no-cache, or nothing but a validator */
+    CACHE_MUST_REVALIDATE =
+        2,               /* must-revalidate, proxy-revalidate, s-maxage: never stale unvalidated */
+    CACHE_HEURISTIC = 4, /* the lifetime was guessed, RFC 9111 section 4.2.2 */
+    CACHE_IMMUTABLE = 8, /* RFC 8246 */
+};
+
+struct cache_object {
+    uint16_t status;
+    uint16_t flags;
+    int64_t response_s;      /* when the response was received; seconds since the epoch */
+    int64_t date_s;          /* its Date, or response_s without one */
+    int64_t last_modified_s; /* -1: none */
+    uint32_t initial_age_s;  /* corrected_initial_age, RFC 9111 section 4.2.3 */
+    uint32_t lifetime_s;     /* freshness_lifetime, RFC 9111 section 4.2.1 */
+    uint32_t swr_s, sie_s;   /* RFC 5861; 0: not given */
+    struct slice etag;       /* as sent; empty: none */
+    struct slice vary;       /* see cache/vary.h; empty: the response does not vary */
+    struct slice tags;       /* cache_labels.tags */
+};
+
+/* Encode into the arena. ERR_NOMEM. */
+MUST_USE enum err
+cache_object_encode(struct arena *arena, const struct cache_object *object, struct slice *out_meta);
+
+/* Slices of *out borrow `meta`. ERR_STORE_CORRUPT, ERR_STORE_VERSION. */
+MUST_USE enum err cache_object_decode(struct slice meta, struct cache_object *out);
+
+#endif

@@ -1,0 +1,45 @@
+/* Conditional requests, both ways, and stored heads. RFC 9110 section 13, RFC 9111 section 4.3.
+ *
+ * A stored head is "HTTP/1.1 200 OK CRLF field lines" without an empty line, ready to be sent; it
+ * has no hop-by-hop or nominated fields, no Age, Content-Length, tag fields nor our own Via and
+ * Cache-Status: those are added when it is sent. */
+#ifndef BRINK_CACHE_VALIDATE_H
+#define BRINK_CACHE_VALIDATE_H
+
+#include "cache/object.h"
+
+/* The head of a response as stored (or passed on) by the rules above; Date is added when missing.
+ * `keep_tags`: leave tag fields in. ERR_NOMEM. */
+MUST_USE enum err validate_build_head(struct arena *arena, const struct http_response *response,
+                                      int64_t response_s, bool keep_tags, struct slice *out_head);
+
+/* Evaluate the request's conditions against a stored response: If-None-Match, else
+ * If-Modified-Since. RFC 9111 section 4.3.2, RFC 9110 section 13.2.2. If-Match and
+ * If-Unmodified-Since are not a cache's to evaluate, so there is no 412 of ours. */
+enum validate_result { VALIDATE_SEND, VALIDATE_NOT_MODIFIED };
+enum validate_result validate_request(const struct http_request *request,
+                                      const struct cache_object *object, int64_t now_s);
+
+/* The head of a 304 made of a stored head: all but what only describes the content that is not sent
+ * (RFC 9110 section 15.4.5). ERR_NOMEM, ERR_STORE_CORRUPT. */
+MUST_USE enum err
+validate_not_modified_head(struct arena *arena, struct slice stored_head, struct slice *out_head);
+
+/* The stored head updated with a 304's fields (or a HEAD's). RFC 9111 sections 3.2 and 4.3.4.
+ * *out_fields, for fresh_update: the same fields, the new Age and tag fields among them; they
+ * borrow `stored_head` and `response`. ERR_NOMEM, ERR_STORE_CORRUPT, ERR_LIMIT (too many fields).
+ */
+MUST_USE enum err validate_merge_head(struct arena *arena, struct slice stored_head,
+                                      const struct http_response *response, int64_t response_s,
+                                      struct slice *out_head, struct http_fields *out_fields);
+
+/* Does this 304 to our validators confirm the stored response? RFC 9111 section 4.3.4. */
+bool validate_confirms(const struct cache_object *object, const struct http_fields *response,
+                       int64_t now_s);
+
+/* If-None-Match and If-Modified-Since lines (each with CRLF) for asking the origin about `object`;
+ * empty when it has no validator. */
+MUST_USE enum err validate_conditions(struct arena *arena, const struct cache_object *object,
+                                      struct slice *out_lines);
+
+#endif

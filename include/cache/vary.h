@@ -1,0 +1,29 @@
+/* Secondary keys. RFC 9111 section 4.1, RFC 9110 section 12.5.5.
+ *
+ * cache_object.vary holds a line for every nominated field: "name: value LF", or "name LF" when the
+ * request did not have it. Values have their field lines joined by ", " and the blanks around
+ * commas made one way; fields that are no lists stay as they were. */
+#ifndef BRINK_CACHE_VARY_H
+#define BRINK_CACHE_VARY_H
+
+#include "cache/object.h"
+
+enum { CACHE_VARY_NAMES_MAX = 64 };
+
+/* The nominated names (lower case, sorted, once each) with the request's values, blanks normalised,
+ * as stored in cache_object.vary. *out_variant: its hash, 0 and empty text when the response does
+ * not vary. ERR_LIMIT: cache_vary_is_star. ERR_NOMEM. */
+MUST_USE enum err
+cache_vary_build(struct arena *arena, const struct http_fields *request,
+                 const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant);
+
+/* Vary: *, or as good as that: not a list of names, or more than CACHE_VARY_NAMES_MAX of them. */
+bool cache_vary_is_star(const struct http_fields *response);
+
+/* Do the request's fields equal the stored ones? */
+bool cache_vary_matches(struct slice vary, const struct http_fields *request);
+
+/* Is every field that this response's Vary nominates among the stored ones? */
+bool cache_vary_covers(struct slice vary, const struct http_fields *response);
+
+#endif

@@ -1,0 +1,36 @@
+/* JSON of the admin API that needs no listener: orders to purge, answers, what is stored. */
+#ifndef BRINK_DAEMON_ADMIN_JSON_H
+#define BRINK_DAEMON_ADMIN_JSON_H
+
+#include "base/arena.h"
+#include "storage/store.h"
+
+struct json_t; /* jansson's */
+
+enum { ADMIN_PURGE_ITEMS_MAX = 1000 };
+
+/* What a POST /purge asks for, as rows for the store. Texts in the arena. */
+struct admin_order {
+    struct store_purge *rows;
+    size_t rows_n;
+    size_t items_n;   /* as counted by who asked */
+    const char *what; /* "files", "prefixes", "hosts", "tags", "purge_everything" */
+    bool soft;
+};
+
+/* On ERR_SYNTAX *out_answer is the answer's body, the caller's to json_decref. ERR_NOMEM. */
+MUST_USE enum err admin_order_parse(struct arena *arena, struct slice body, struct admin_order *out,
+                                    struct json_t **out_answer);
+
+/* {"error": what, "hint": what to do}; NULL when out of memory. */
+struct json_t *admin_error(const char *hint, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Text of any bytes as a JSON string: what is not UTF-8 is shown as question marks. */
+struct json_t *admin_text(struct slice text);
+
+/* What is stored under an absolute URL: {"url", "variants": [...]}. ERR_SYNTAX: no such URL;
+ * ERR_NOT_FOUND: nothing; ERR_NOMEM. *out is the caller's. */
+MUST_USE enum err
+admin_inspect(struct store_reader *reader, struct slice url, int64_t now_s, struct json_t **out);
+
+#endif

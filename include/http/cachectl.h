@@ -1,0 +1,41 @@
+/* Cache-Control. RFC 9111 section 5.2, RFC 5861, RFC 8246. */
+#ifndef BRINK_HTTP_CACHECTL_H
+#define BRINK_HTTP_CACHECTL_H
+
+#include "http/field.h"
+
+enum {
+    CC_NO_STORE = 1 << 0,
+    CC_NO_CACHE = 1 << 1,        /* without field names */
+    CC_NO_CACHE_FIELDS = 1 << 2, /* no-cache="field" */
+    CC_PRIVATE = 1 << 3,
+    CC_PRIVATE_FIELDS = 1 << 4,
+    CC_PUBLIC = 1 << 5,
+    CC_MUST_REVALIDATE = 1 << 6,
+    CC_PROXY_REVALIDATE = 1 << 7,
+    CC_MUST_UNDERSTAND = 1 << 8,
+    CC_NO_TRANSFORM = 1 << 9,
+    CC_IMMUTABLE = 1 << 10,
+    CC_ONLY_IF_CACHED = 1 << 11,
+    CC_MAX_AGE = 1 << 12, /* the number below is given */
+    CC_S_MAXAGE = 1 << 13,
+    CC_MIN_FRESH = 1 << 14,
+    CC_MAX_STALE = 1 << 15, /* without a value: any */
+    CC_STALE_WHILE_REVALIDATE = 1 << 16,
+    CC_STALE_IF_ERROR = 1 << 17,
+};
+
+struct cachectl {
+    uint32_t flags; /* CC_* */
+    uint32_t max_age_s, s_maxage_s, min_fresh_s, max_stale_s;
+    uint32_t stale_while_revalidate_s, stale_if_error_s;
+};
+
+/* All Cache-Control fields. Unknown directives are ignored; of repeated or conflicting ones the
+ * most conservative counts: the smaller number; a malformed max-age or s-maxage counts as 0 (RFC
+ * 9111 section 4.2.1: stale). */
+void cachectl_parse(const struct http_fields *fields, struct cachectl *out);
+void
+cachectl_parse_field(const struct http_fields *fields, enum http_token token, struct cachectl *out);
+
+#endif

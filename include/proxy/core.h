@@ -1,0 +1,60 @@
+/* What the proxy's modules share: the parts of struct proxy and struct proxy_shared. */
+#ifndef BRINK_PROXY_CORE_H
+#define BRINK_PROXY_CORE_H
+
+#include "base/list.h"
+#include "proxy/fill.h"
+#include "proxy/proxy.h"
+
+#define PROXY_TAG 0x70726f78U
+
+enum { PROXY_SCRATCH_MIN = 65536 };
+
+enum { PROXY_HOST_MAX = 128 };
+
+struct unstorable; /* keys whose responses were lately not storable: proxy/unstorable.h */
+
+struct proxy_shared {
+    struct store *store;
+    const struct proxy_settings *settings;
+    struct fill_table *fills;
+    struct unstorable *unstorable;
+};
+
+struct proxy {
+    uint32_t tag;
+    struct loop *loop;
+    struct proxy_shared *shared;
+    const struct proxy_settings *settings;
+    unsigned worker;
+    struct store_reader *reader;
+    bool reading;            /* a read section is open; it ends with the callback */
+    struct origin **origins; /* one for each of settings->origins */
+    struct list conns, feeds;
+    unsigned conns_n;
+    struct list idle_requests; /* kept for reuse */
+    unsigned idle_requests_n;
+    bool draining;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    char *scratch;      /* to read into, within one callback */
+    size_t scratch_len; /* PROXY_SCRATCH_MIN, or more than the largest head */
+    uint64_t next_conn_id, next_req_id;
+
+    /* The host of the request before, when it is normal as it came: most requests repeat it. */
+    char host[PROXY_HOST_MAX];
+    size_t host_len;
+    const struct site_settings *host_site;
+};
+
+/* The worker's read section: begun when first needed, ended by whoever the loop called. Nothing of
+ * the map is valid after proxy_read_end, and none stays open over a turn of the loop. */
+struct store_reader *proxy_read(struct proxy *proxy);
+void proxy_read_end(struct proxy *proxy);
+
+void proxy_conn_gone(struct proxy *proxy); /* a connection was taken off `conns` */
+
+/* The site that answers for this authority (lower case, no default port); NULL: none. */
+const struct site_settings *proxy_find_site(const struct proxy *proxy, struct slice host);
+
+#endif

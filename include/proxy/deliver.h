@@ -1,0 +1,60 @@
+/* A response body on its way to the client, from wherever it is: the store's map, a fill, or text
+ * of our own. The carrier (proxy/h1_conn) pulls, so a slow client slows nothing else. */
+#ifndef BRINK_PROXY_DELIVER_H
+#define BRINK_PROXY_DELIVER_H
+
+#include "proxy/core.h"
+
+enum deliver_source { DELIVER_NOTHING, DELIVER_TEXT, DELIVER_STORE, DELIVER_FILL };
+
+enum { DELIVER_IOV_MAX = 16, DELIVER_BATCH_MAX = 1 << 20 };
+
+struct deliver {
+    enum deliver_source source;
+    struct proxy *proxy;
+    uint64_t off, end; /* of the body; end is UINT64_MAX when unknown */
+    struct slice text; /* DELIVER_TEXT */
+    struct store_object
+        object;      /* DELIVER_STORE: oid, slot and length; slices only in its section */
+    bool in_section; /* the section that found `object` is still open */
+    struct store_pin pin;
+    struct fill_reader *reader; /* DELIVER_FILL: ours from deliver_fill on */
+    struct wake *warming;       /* pages are on their way from disk; NULL: none */
+    bool warmed;                /* what comes next was just brought in: do not ask again */
+    void (*on_more)(void *arg); /* after DELIVER_WAIT: try again */
+    void *arg;
+};
+
+/* `on_more` is called on the loop. */
+void
+deliver_init(struct deliver *deliver, struct proxy *proxy, void (*on_more)(void *arg), void *arg);
+void deliver_fini(struct deliver *deliver); /* lets go of everything; harmless twice */
+
+void deliver_text(struct deliver *deliver, struct slice text); /* kept by the caller */
+
+/* Bytes [first, first + len) of a stored object, found in the open section. False: it is just
+ * going, and too large to be sent at once. */
+MUST_USE bool deliver_store(struct deliver *deliver, const struct store_object *object,
+                            uint64_t first, uint64_t len);
+/* The same of an object that `pin` holds until the deliver ends; the pin stays the caller's. */
+void
+deliver_pinned(struct deliver *deliver, const struct store_pin *pin, uint64_t first, uint64_t len);
+
+/* Bytes from `first` up to `end` (UINT64_MAX: all) of a fill. Takes the reader. */
+void
+deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first, uint64_t end);
+
+enum deliver_next {
+    DELIVER_DATA,  /* iov is filled, at most DELIVER_IOV_MAX; valid until deliver_sent */
+    DELIVER_WAIT,  /* on_more will come */
+    DELIVER_END,   /* all was given */
+    DELIVER_FAILED /* the rest will not come: the client must see that */
+};
+enum deliver_next deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov,
+                               size_t *out_n, uint64_t *out_len);
+void deliver_sent(struct deliver *deliver, uint64_t n); /* of what deliver_next gave; may be 0 */
+
+/* The callback ends and not all is sent: keep the object. False: it has gone. */
+MUST_USE bool deliver_hold(struct deliver *deliver);
+
+#endif

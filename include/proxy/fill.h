@@ -1,0 +1,112 @@
+/* An object on its way in: its head, its body so far, who reads it, and its way into the store. The
+ * only thing besides the store and counters that workers share.
+ *
+ * One feeder (the worker that fetches) appends; any number of readers on any worker follow, woken
+ * by a message when there is more. A full block goes to the store at once; when the window is used
+ * up, blocks that the store has committed are dropped and readers that are behind go on from the
+ * store; what is not stored is kept until every reader has passed it, so the slowest one paces the
+ * fetch.
+ *
+ *   WAITING -> BODY -> DONE        (head published, then whole)
+ *      |         |
+ *      +---------+---> FAILED
+ *
+ * Locks: one mutex a fill, one a shard of the table; the table's is taken first. */
+#ifndef BRINK_PROXY_FILL_H
+#define BRINK_PROXY_FILL_H
+
+#include <sys/uio.h>
+
+#include "cache/object.h"
+#include "net/loop.h"
+#include "storage/store.h"
+
+struct fill;
+struct fill_table;
+struct fill_reader;
+
+enum fill_state { FILL_WAITING, FILL_BODY, FILL_DONE, FILL_FAILED };
+
+/* What is known once the head is there. Never changes after it was published. */
+struct fill_head {
+    struct slice text;          /* as cache/validate.h describes it */
+    struct cache_object object; /* meaningful for all but `pass` responses */
+    uint64_t variant;
+    const uint64_t *labels;
+    size_t labels_n;
+    bool has_length;
+    uint64_t length;           /* of the body */
+    enum cache_reason reason;  /* REASON_STORED, or why it is not stored */
+    unsigned fwd_status;       /* what the origin said */
+    struct store_pin body_pin; /* after a 304: the body is that of this stored object */
+};
+
+/* --- table: fills that others may join --- */
+
+MUST_USE enum err fill_table_new(struct store *store, uint64_t window_len, struct fill_table **out);
+void fill_table_free(struct fill_table **slot); /* after store_close: no fill is left */
+
+/* The fill under way for this key, or a new one (*out_created) with a put begun. One reference, the
+ * caller's. ERR_NOMEM. */
+MUST_USE enum err fill_open(struct fill_table *table, const struct store_key *key,
+                            struct fill **out, bool *out_created);
+/* A new one that nobody else can join; `store_it`: with a put begun. */
+MUST_USE enum err fill_new_private(struct fill_table *table, const struct store_key *key,
+                                   bool store_it, struct fill **out);
+bool fill_is_under_way(struct fill_table *table, const struct store_key *key);
+struct fill *fill_ref(struct fill *fill);
+void fill_unref(struct fill **slot);
+
+/* Take it off the table: nobody joins it any more. */
+void fill_delist(struct fill *fill);
+
+uint64_t fill_birth(const struct fill *fill);
+const struct store_key *fill_key(const struct fill *fill);
+enum fill_state fill_state(struct fill *fill);
+/* The head once published (state BODY or later with a head), else NULL. Valid while referenced. */
+const struct fill_head *fill_head(struct fill *fill);
+enum err fill_error(struct fill *fill, const char **out_why); /* of FILL_FAILED */
+bool fill_is_storing(struct fill *fill);
+
+/* --- the feeder --- */
+
+/* Deep copy; readers are woken. A head with a reason other than REASON_STORED gives up the put and
+ * delists the fill. ERR_NOMEM. */
+MUST_USE enum err fill_publish(struct fill *fill, const struct fill_head *head);
+
+/* Room for body bytes; 0: the window is used up, `resume` will be called on `loop` when it has room
+ * again (or soon, to try again). */
+size_t fill_room(struct fill *fill, char **out_room);
+/* False: nobody reads it and it is not stored; the fetch may end. */
+bool fill_filled(struct fill *fill, size_t n);
+bool fill_is_wanted(struct fill *fill);
+/* Before the first fill_room. ERR_NOMEM. */
+MUST_USE enum err
+fill_on_room(struct fill *fill, struct loop *loop, void (*resume)(void *arg), void *arg);
+void fill_finish(struct fill *fill);
+void fill_fail(struct fill *fill, enum err rc, const char *why);
+
+/* After a 304: the published head's body_pin names the body; the store's record gets the new head.
+ */
+void fill_finish_update(struct fill *fill, uint64_t oid);
+
+/* --- readers --- */
+
+/* `on_wake` runs on `loop` whenever there is news: a head, more bytes, the end. ERR_NOMEM. */
+MUST_USE enum err fill_join(struct fill *fill, struct loop *loop, void (*on_wake)(void *arg),
+                            void *arg, struct fill_reader **out);
+void fill_leave(struct fill_reader **slot);
+void fill_seek(struct fill_reader *reader, uint64_t off); /* before the first fill_read */
+
+enum fill_next {
+    FILL_NEXT_DATA,  /* iov is filled; valid until fill_sent */
+    FILL_NEXT_STORE, /* the bytes from here on are in the store: *out_oid, up to *out_until */
+    FILL_NEXT_WAIT,  /* on_wake will come */
+    FILL_NEXT_END,   /* the body is whole and read */
+    FILL_NEXT_FAILED
+};
+enum fill_next fill_next(struct fill_reader *reader, struct iovec *iov, size_t iov_max,
+                         size_t *out_n, uint64_t *out_oid, uint64_t *out_until);
+void fill_sent(struct fill_reader *reader, uint64_t n); /* n bytes further; releases iov */
+
+#endif

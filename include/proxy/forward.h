@@ -1,0 +1,24 @@
+/* The request as the origin gets it: written anew from the parsed form, never copied as it came.
+ * RFC 9110 sections 7.6 and 7.8, RFC 9112 section 3. */
+#ifndef BRINK_PROXY_FORWARD_H
+#define BRINK_PROXY_FORWARD_H
+
+#include "http/msg.h"
+#include "net/sock.h"
+
+struct forward_plan {
+    const struct http_request *request;
+    struct slice scheme, host;    /* of the request, normalised */
+    const char *host_header;      /* NULL: `host` */
+    const char *node_name;        /* for Via */
+    const struct sock_addr *peer; /* for X-Forwarded-For */
+    bool for_store;               /* conditions and Range are left out: the whole is wanted */
+    struct slice conditions;      /* our own If-None-Match and If-Modified-Since lines, or empty */
+};
+
+/* Left out: hop-by-hop and nominated fields, Expect (answered here), framing (written anew) and the
+ * fields that only brink writes (http/tokens.def). ERR_NOMEM. */
+MUST_USE enum err
+forward_head(struct arena *arena, const struct forward_plan *plan, struct slice *out_head);
+
+#endif

@@ -1,0 +1,36 @@
+/* An origin as one worker sees it: its servers, their addresses and its pool of idle connections.
+ */
+#ifndef BRINK_PROXY_ORIGIN_H
+#define BRINK_PROXY_ORIGIN_H
+
+#include "http/h1_parse.h"
+#include "net/dns.h"
+#include "net/loop.h"
+
+struct origin_server_settings {
+    const char *host; /* name or address */
+    uint16_t port;
+    unsigned weight; /* share of the requests, 1 to 100 */
+};
+
+enum { ORIGIN_SERVERS_MAX = 64 };
+struct origin_settings {
+    const char *name; /* for logs */
+    const struct origin_server_settings *servers;
+    size_t servers_n;
+    const char *host_header; /* NULL: the client's Host is passed on */
+    unsigned connect_ms, first_byte_ms, between_bytes_ms;
+    unsigned idle_max; /* idle connections kept, per worker */
+    unsigned idle_ms;  /* for so long */
+    struct h1_limits head_limits;
+};
+
+struct origin;
+
+/* `settings` outlives it. ERR_NOMEM; ERR_LIMIT: more than ORIGIN_SERVERS_MAX servers. */
+MUST_USE enum err origin_new(struct loop *loop, struct dns *dns,
+                             const struct origin_settings *settings, struct origin **out);
+void origin_free(struct origin **slot); /* no fetch uses it any more; idle connections close */
+const struct origin_settings *origin_settings(const struct origin *origin);
+
+#endif

@@ -1,0 +1,67 @@
+/* The proxy as the daemon sees it: settings in, connections in. One struct proxy a worker; what
+ * they share is in struct proxy_shared. */
+#ifndef BRINK_PROXY_PROXY_H
+#define BRINK_PROXY_PROXY_H
+
+#include "cache/fresh.h"
+#include "proxy/exchange.h"
+#include "proxy/origin.h"
+#include "storage/store.h"
+
+struct site_settings {
+    const char *name;
+    const char *const
+        *hosts; /* authorities it answers for, lower case, no default port; none: any */
+    size_t hosts_n;
+    unsigned origin; /* position in proxy_settings.origins */
+    struct cache_settings cache;
+    bool pass; /* never look up nor store */
+};
+
+struct proxy_settings {
+    struct h1_limits head_limits;  /* of clients */
+    uint64_t request_body_max_len; /* 0: no limit */
+    unsigned head_ms;              /* for a whole request head, from its first byte */
+    unsigned idle_ms;              /* between requests */
+    unsigned read_ms;              /* between bytes of a request body */
+    unsigned write_ms;             /* between bytes that a client takes */
+    unsigned connections_max;      /* of one worker */
+    unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
+    uint64_t fill_window_len;      /* memory for one object on its way in */
+    unsigned unstorable_ms;        /* how long a key is remembered as not storable */
+    const char *node_name;         /* in Via and Cache-Status: a token */
+    const struct sock_net *purge_from; /* who may PURGE on the traffic port */
+    size_t purge_from_n;
+    bool keep_tags; /* let clients see tag fields */
+    const struct origin_settings *origins;
+    size_t origins_n;
+    const struct site_settings
+        *sites; /* the first whose hosts match; one without hosts matches all */
+    size_t sites_n;
+    struct exchange_sink exchanges;
+};
+
+struct proxy_shared;
+struct proxy;
+
+/* `store` and `settings` outlive it. ERR_NOMEM. */
+MUST_USE enum err proxy_shared_new(struct store *store, const struct proxy_settings *settings,
+                                   struct proxy_shared **out);
+/* After every proxy, and after store_close: objects on their way in end with their commits. */
+void proxy_shared_free(struct proxy_shared **slot);
+
+/* `worker`: its number from 0. Called on the thread that runs `loop`, or before it runs. ERR_NOMEM.
+ */
+MUST_USE enum err proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared,
+                            unsigned worker, struct proxy **out);
+
+/* A new client connection; takes fd. */
+void proxy_accept(struct proxy *proxy, int fd, const struct sock_addr *peer);
+
+/* Finish: idle connections close now, the others after their current response; `done` is called (on
+ * the loop) when the last is gone. */
+void proxy_drain(struct proxy *proxy, void (*done)(void *arg), void *arg);
+void proxy_abort(struct proxy *proxy); /* close whatever is left, at once */
+void proxy_free(struct proxy **slot);  /* on the loop's thread, or after it ended */
+
+#endif

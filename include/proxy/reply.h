@@ -1,0 +1,34 @@
+/* Replies: from an object wherever it is (conditions, ranges, HEAD), or of our own. */
+#ifndef BRINK_PROXY_REPLY_H
+#define BRINK_PROXY_REPLY_H
+
+#include "proxy/request.h"
+
+/* A response to be sent: head, and where its body is. */
+struct reply_source {
+    struct slice head; /* as cache/validate.h describes it */
+    const struct cache_object *object;
+    bool has_length;
+    uint64_t length;
+    const struct store_object *stored; /* the body is here, or ... */
+    const struct store_pin *pin;       /* here, or, both NULL, in the request's fill */
+    bool evaluate;                     /* conditions and ranges are ours to answer */
+};
+
+/* Fills req->reply, req->deliver and req->extra. False: the stored object is just going. */
+MUST_USE bool reply_from(struct request *req, const struct reply_source *source,
+                         const struct cache_status *status);
+
+/* More of req->extra, our own field lines: what is put there always fits (reply.c counts it). */
+void reply_put(struct request *req, struct slice text);
+void reply_put_u64(struct request *req, uint64_t n);
+
+/* An answer of ours. `fields`: further field lines with CRLF, or empty. `body` is kept until sent.
+ */
+void reply_local(struct request *req, unsigned status, const char *type, struct slice fields,
+                 struct slice body);
+
+/* The page for an error: what it means for people. */
+void reply_error(struct request *req, enum err rc, const char *why);
+
+#endif

@@ -1,0 +1,117 @@
+/* One request of a client, from its parsed head to the last byte of its response: the client-side
+ * state machine, the same for every protocol. What carries it (proxy/h1_conn) parses, calls in, and
+ * sends what `reply` and `deliver` say.
+ *
+ *   VET -> LOOKUP -> REPLY            a stored response does
+ *             |----> PARKED -> REPLY  an object is on its way in, for this request or another's
+ *             '----> ALONE -> PARKED  a fetch of its own: methods that are passed, what cannot be
+ * shared VET -> PURGE -> REPLY */
+#ifndef BRINK_PROXY_REQUEST_H
+#define BRINK_PROXY_REQUEST_H
+
+#include "cache/lookup.h"
+#include "cache/status.h"
+#include "http/cachectl.h"
+#include "proxy/core.h"
+#include "proxy/deliver.h"
+
+struct feed;
+struct purge_job;
+
+/* state, handler, may be followed by */
+#define REQUEST_STATES(X)                                                                          \
+    X(VET, on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                                 \
+    X(LOOKUP, on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                                       \
+    X(ALONE, on_alone, TO(PARKED) | TO(REPLY))                                                     \
+    X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(REPLY))                                       \
+    X(PURGE, request_on_purge, TO(REPLY))                                                          \
+    X(REPLY, on_reply, 0)
+
+enum request_state {
+#define X(state, handler, next) REQUEST_##state,
+    REQUEST_STATES(X)
+#undef X
+        REQUEST_STATE_COUNT
+};
+
+/* What the carrier does for its request; called on the loop. */
+struct request_carrier {
+    void (*on_reply)(void *arg);                      /* `reply` and `deliver` are set: send */
+    void (*on_progress)(void *arg);                   /* deliver_next has news */
+    void (*on_body_wanted)(void *arg);                /* request_body takes more */
+    void (*on_interim)(void *arg, struct slice head); /* a whole 1xx; kept by the request */
+    void *arg;
+};
+
+struct reply {
+    unsigned status;
+    struct slice
+        head;     /* status line and field lines, no empty line; of the map only in this callback */
+    bool no_body; /* HEAD, 204, 304 */
+    bool has_length; /* `length` says how long the body is (or, for HEAD, would be) */
+    uint64_t length;
+    bool close; /* the connection must not be kept */
+};
+
+enum { REQUEST_EXTRA_MAX = 1024 };
+
+struct request {
+    uint32_t tag;
+    struct list link; /* while idle: in proxy->idle_requests */
+    struct proxy *proxy;
+    struct request_carrier carrier;
+    struct arena arena;
+    struct http_request http; /* parsed by the carrier into `arena` */
+    const struct sock_addr *peer;
+    uint64_t conn_id, id;
+    int64_t now_s; /* wall time of this activation: read once, whatever asks for it */
+
+    enum request_state state;
+    uint8_t trace[8]; /* the states before, newest last */
+    const struct site_settings *site;
+    struct slice scheme, host;
+    struct store_key key;
+    struct cachectl cc;
+    enum lookup_kind kind;
+    enum cache_reason reason; /* of not being a hit */
+    bool failed_over;         /* the origin failed: a stale object may do */
+    bool disconnected;        /* it gave no answer at all */
+    bool starter;             /* the fill under `reader` is ours */
+    bool collapsed;
+
+    struct fill *fill;
+    struct fill_reader *reader; /* until deliver has it */
+    struct feed *feed;
+    struct purge_job *purge;
+    struct loop_timer timer;
+
+    struct reply reply;
+    struct deliver deliver; /* from here on written before it is read, so not cleared for reuse */
+    char extra[REQUEST_EXTRA_MAX]; /* our own field lines; the carrier adds its own behind */
+    size_t extra_len;
+
+    /* for the access log */
+    uint64_t began_us, first_byte_us, body_sent_len;
+    enum exchange_outcome outcome;
+    enum cache_reason detail;
+};
+
+/* An idle one, or a new one; its arena is empty. NULL when out of memory. */
+MUST_USE struct request *request_new(struct proxy *proxy, const struct request_carrier *carrier,
+                                     const struct sock_addr *peer, uint64_t conn_id);
+
+/* http is parsed: go. on_reply may come at once. */
+void request_start(struct request *req);
+
+/* What the client sent is refused: an error reply, and the connection closes. */
+void request_refuse(struct request *req, enum err rc, const char *why);
+
+/* Body bytes of the client; *out_taken < data.len: the rest after on_body_wanted. What nobody wants
+ * is taken and dropped; then the connection must close. */
+void request_body(struct request *req, struct slice data, size_t *out_taken);
+void request_body_end(struct request *req);
+
+/* Sent whole, or the client has gone (`aborted`). The fetch may go on for others. */
+void request_free(struct request **slot, bool aborted);
+
+#endif

@@ -1,0 +1,32 @@
+/* The inside of a request's state machine. For src/proxy/request*.c alone: request.c holds the
+ * table, the loop and most states, request_purge.c the purge, request_log.c the line for the log.
+ */
+#ifndef BRINK_PROXY_REQUEST_IMPL_H
+#define BRINK_PROXY_REQUEST_IMPL_H
+
+#include "proxy/reply.h"
+#include "proxy/request.h"
+
+#define REQUEST_TAG 0x72657175U
+
+enum step { STEP_AGAIN, STEP_WAIT };
+
+/* A purge asked for on the traffic port; lives until the store has answered. */
+struct purge_job {
+    struct loop_msg msg;
+    struct loop *loop;
+    struct request *req; /* NULL: the client has gone */
+    bool in_flight;      /* an object on its way in was named too */
+    enum err rc;
+    uint64_t n, id;
+};
+
+/* Asserts that the edge is allowed, and traces it. STEP_AGAIN. */
+enum step request_goto(struct request *req, enum request_state next);
+enum step request_answer_error(struct request *req, enum err rc, const char *why);
+void request_run(struct request *req); /* until a state waits; may end the request */
+
+enum step request_on_purge(struct request *req); /* PURGE */
+void request_log_exchange(struct request *req, bool aborted);
+
+#endif

@@ -1,0 +1,16 @@
+/* Keys whose responses were lately not storable: requests for them do not queue behind each other.
+ * A fixed table without locks; an entry may be lost to another key, which costs one wait. */
+#ifndef BRINK_PROXY_UNSTORABLE_H
+#define BRINK_PROXY_UNSTORABLE_H
+
+#include "storage/store.h"
+
+struct unstorable;
+
+MUST_USE enum err unstorable_new(unsigned keep_ms, struct unstorable **out);
+void unstorable_free(struct unstorable **slot);
+void unstorable_note(struct unstorable *table, const struct store_hash *hash, uint64_t now_ms);
+void unstorable_forget(struct unstorable *table, const struct store_hash *hash);
+bool unstorable_is(const struct unstorable *table, const struct store_hash *hash, uint64_t now_ms);
+
+#endif

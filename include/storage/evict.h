@@ -1,0 +1,20 @@
+/* What goes next: SIEVE over the index's list, by exact used pages. */
+#ifndef BRINK_STORAGE_EVICT_H
+#define BRINK_STORAGE_EVICT_H
+
+#include "storage/writer.h"
+
+uint64_t evict_limit_max(const struct env *env); /* pages: 0.90 of the map */
+
+/* Within w->txn: free until `need_pages` fit below the limit. 0, BATCH_MORE_ROOM (commit what was
+ * freed and go on), BATCH_NO_ROOM (all that is left is in use), or LMDB's code. */
+MUST_USE int evict_make_room(struct writer *w, uint64_t need_pages);
+
+/* Within w->txn: free 2 % of the map, whatever it takes. */
+MUST_USE int evict_some(struct writer *w);
+
+/* After MDB_MAP_FULL, or a disk without room: keep less. After a commit: slowly more again. */
+void evict_lower_limit(struct writer *w, bool file_is_bound);
+void evict_raise_limit(struct writer *w);
+
+#endif

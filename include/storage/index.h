@@ -1,0 +1,124 @@
+/* What is stored, in memory: hash of the key -> object id, in a table that readers walk without a
+ * lock.
+ *
+ * One mutator (the writer's thread; at the start the thread that opens). A table slot is
+ * {32-bit tag, 32-bit entry number}; entries lie in chunks that never move or go. An entry's hash,
+ * id and variant do not change while a reader may see it: what gets a new id gets a new entry.
+ * Removed entries and outgrown tables are reused when every reader that might look at them has left
+ * its section (storage/epoch.h).
+ *
+ * Entries form a list in the order they were committed, oldest first: the order of eviction and of
+ * purge sweeps. */
+#ifndef BRINK_STORAGE_INDEX_H
+#define BRINK_STORAGE_INDEX_H
+
+#include "storage/epoch.h"
+#include "storage/store.h"
+
+#define INDEX_NONE UINT32_MAX
+#define INDEX_GOING 0x80000000U /* in `pins`: about to be removed; no pin can be taken */
+#define INDEX_PINS_MAX 0x00ffffffU
+
+struct index_entry {
+    struct store_hash hash;
+    uint64_t oid, variant;
+    uint32_t pages, pieces; /* the writer's */
+    uint32_t older, newer;  /* the list; the writer's */
+    atomic_uint pins;
+    atomic_uchar visited;  /* SIEVE's bit */
+    atomic_uchar verified; /* its record's checksum was found right since it was indexed */
+    bool listed;
+};
+static_assert(sizeof(struct index_entry) <= 64, "one cache line");
+
+enum { INDEX_CHUNK_BITS = 12, INDEX_CHUNKS_MAX = 32 - INDEX_CHUNK_BITS };
+
+/* Memory that readers may look at; freed when they have left. First member of what is retired. */
+struct index_block {
+    struct index_block *next;
+    size_t len;
+};
+
+struct index_table {
+    struct index_block block;
+    uint64_t mask;
+    atomic_uint_fast64_t slots[];
+};
+
+struct index {
+    _Atomic(struct index_table *) table;
+    _Atomic(struct index_entry *) chunks[INDEX_CHUNKS_MAX]; /* chunk k: 4,096 << k entries */
+    /* all below: the writer's */
+    struct epoch *epoch;
+    uint64_t live_n, dead_slots_n; /* of the table */
+    uint32_t fresh;                /* entries from here on were never used */
+    uint32_t free;                 /* reusable entries, linked by `newer` */
+    uint32_t free_n;
+    uint32_t retired, grace; /* wait for a mark; wait for the marked readers */
+    struct index_block *retired_blocks, *grace_blocks;
+    bool marked;
+    uint32_t oldest, newest;
+    uint32_t hand, sweep; /* cursors into the list; moved on when their entry goes */
+    uint64_t bytes_len;
+};
+
+MUST_USE enum err index_init(struct index *index, struct epoch *epoch);
+void index_fini(struct index *index);
+
+static inline struct index_entry *
+index_entry(const struct index *index, uint32_t number)
+{
+    uint64_t at = (uint64_t)number + (1U << INDEX_CHUNK_BITS);
+    unsigned chunk = 63U - (unsigned)__builtin_clzll(at) - INDEX_CHUNK_BITS;
+
+    return atomic_load_explicit(&index->chunks[chunk], memory_order_acquire) +
+           (at - (1ULL << (chunk + INDEX_CHUNK_BITS)));
+}
+
+/* --- look-up: readers inside a section, or the writer --- */
+
+struct index_probe {
+    const struct index *index;
+    const struct index_table *table;
+    struct store_hash hash;
+    uint64_t at;
+};
+
+void
+index_probe_begin(const struct index *index, struct store_hash hash, struct index_probe *probe);
+
+/* The next entry with that hash, or INDEX_NONE. In no order. */
+uint32_t index_probe_next(struct index_probe *probe);
+
+/* False when the entry is going or was pinned too often. */
+MUST_USE bool index_pin(struct index_entry *entry);
+void index_unpin(struct index_entry *entry);
+
+/* --- the writer's --- */
+
+/* Make sure that n more inserts cannot fail. ERR_NOMEM. */
+MUST_USE enum err index_reserve(struct index *index, uint64_t n);
+
+/* What is known of an object that enters the index. */
+struct index_item {
+    struct store_hash hash;
+    uint64_t oid, variant;
+    uint32_t pages, pieces;
+    bool visited, pinned; /* pinned: starts with one pin */
+};
+
+/* At the newest end. Room was reserved. */
+uint32_t index_insert(struct index *index, const struct index_item *item);
+
+/* Not found by look-ups that start from now on; not on the list. Its pins still count. */
+void index_remove(struct index *index, uint32_t number);
+
+/* Removed before, and no pins: reuse it when all readers have left. */
+void index_retire(struct index *index, uint32_t number);
+
+/* No reader that enters from now on finds this memory: free it when the others have left. */
+void index_retire_block(struct index *index, struct index_block *block);
+
+void index_reclaim(struct index *index); /* call now and then: reuses what may be reused */
+
+#endif

@@ -1,0 +1,21 @@
+/* The queue's end at the writer's thread. */
+#ifndef BRINK_STORAGE_QUEUE_H
+#define BRINK_STORAGE_QUEUE_H
+
+#include "storage/writer.h"
+
+uint64_t queue_now_ms(void); /* of the monotonic clock */
+
+/* Is there work that waits for nobody: a sweep, something doomed? */
+bool queue_has_work(const struct writer *w);
+
+/* Sleep until there is something to do; then w->batch and w->batch_calls. False: the thread shall
+ * end. */
+MUST_USE bool queue_take(struct writer *w);
+
+/* Checksums; what belongs together; what fails at once. */
+void queue_prepare(struct writer *w);
+void queue_bound_puts(struct writer *w);
+void queue_kill_put(struct store_put *put); /* nothing more can be stored of it */
+
+#endif

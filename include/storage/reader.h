@@ -1,0 +1,47 @@
+/* A reader: one reusable read transaction, renewed in a section when something is read first. */
+#ifndef BRINK_STORAGE_READER_H
+#define BRINK_STORAGE_READER_H
+
+#include "base/arena.h"
+#include "storage/env.h"
+#include "storage/index.h"
+
+enum { READER_FOUND_MAX = 16, READER_RESIDENT_MAX = 512 };
+
+/* Pages that were in memory a moment ago need not be asked about again. */
+struct reader_resident {
+    uintptr_t page;
+    uint32_t pages_n, at_s;
+};
+
+struct store_reader {
+    struct epoch_slot slot; /* first: it wants a cache line */
+    uint32_t tag;
+    bool renewed; /* the transaction is live in this section */
+    bool handed;  /* slices into the map were given out in this section */
+    struct store *store;
+    MDB_cursor *cursor; /* of txn; its position makes reads of neighbouring keys cheap */
+    MDB_txn *txn; /* NULL: none yet in this environment; taken away when the file is set aside */
+    struct arena labels; /* aligned copies; reset with the section */
+    /* the matches of the cursor that was used last, newest first */
+    struct {
+        struct store_hash hash;
+        const struct purge_view *view; /* as it was before the index was asked */
+        uint32_t next, n;
+        uint32_t numbers[READER_FOUND_MAX];
+    } found;
+    struct { /* the record decoded last in this section */
+        uint64_t oid;
+        struct slice tail;
+    } last;
+    struct reader_resident resident[READER_RESIDENT_MAX];
+};
+
+/* A snapshot, taken as late as possible: after the index was asked, so that what it named is there.
+ * False: there is no file at the moment, or no slot among its readers. */
+MUST_USE bool reader_renew(struct store_reader *reader);
+
+/* Writer: nobody is inside a section, and nobody gets in (store->down): drop all transactions. */
+void reader_drop_txns(struct store *store);
+
+#endif

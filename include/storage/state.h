@@ -1,0 +1,33 @@
+/* struct store: what the files of storage/ share. */
+#ifndef BRINK_STORAGE_STATE_H
+#define BRINK_STORAGE_STATE_H
+
+#include "storage/env.h"
+#include "storage/index.h"
+#include "storage/purge.h"
+#include "storage/reader.h"
+#include "storage/scan.h"
+#include "storage/warm.h"
+#include "storage/writer.h"
+
+#define STORE_TAG 0x53544f52U
+#define STORE_READER_TAG 0x53524452U
+
+struct store {
+    uint32_t tag;
+    int lock_fd;
+    char *path;
+    struct store_settings settings; /* defaults filled in; path is the one above */
+    unsigned env_readers;
+    struct env env;    /* open unless down; changed by the writer while all readers are out */
+    atomic_bool down;  /* there is no file: nothing is found, nothing is stored */
+    atomic_bool ready; /* the index is whole */
+    struct epoch epoch;
+    struct index index;
+    struct purge_set purges;
+    struct writer writer;
+    struct scan scan;
+    struct warm warm;
+};
+
+#endif

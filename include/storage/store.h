@@ -1,0 +1,215 @@
+/* Objects kept on disk, found by key, read from the map: the one interface of storage/.
+ *
+ * An object is a key, some labels (64-bit names it can be purged by), `meta` and `head` (bytes that
+ * only the caller understands) and a body. It becomes visible whole or not at all. One writer
+ * thread owns every write; readers take no lock and never wait for it. Nothing here knows HTTP.
+ *
+ * Birth: every put carries the store's purge count of the moment it began. A purge applies to what
+ * was born before it, so an object on its way in cannot slip past a purge.
+ *
+ * Threads: store_* may be called on any thread unless said otherwise; a store_reader belongs to
+ * one. Completion callbacks run on a thread of the store and must not block: post to a loop. */
+#ifndef BRINK_STORAGE_STORE_H
+#define BRINK_STORAGE_STORE_H
+
+#include <sys/uio.h>
+
+#include "base/block.h"
+#include "base/slice.h"
+
+struct store;
+struct store_reader;
+struct store_put;
+
+struct store_settings {
+    const char *path;        /* folder; made when missing */
+    uint64_t size_len;       /* the map: the file never grows past it; at least 4 MiB */
+    uint64_t object_max_len; /* largest body kept; 0: an eighth of size_len */
+    uint64_t queue_max_len;  /* bytes that may wait for the writer */
+    uint64_t batch_len;      /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
+    unsigned batch_ms;       /* the longest a put waits for its commit */
+    unsigned readers_max;    /* store_readers that may exist at once */
+    unsigned scan_wait_ms;   /* how long store_open waits for the index after a crash */
+};
+
+struct store_hash {
+    uint64_t lo, hi; /* XXH3-128 */
+};
+struct store_hash store_hash(struct slice text);
+uint64_t store_label(char kind, struct slice text); /* XXH3-64 of both; kinds are the caller's */
+
+/* A key: its text is stored and compared on every hit, its hash finds it. */
+struct store_key {
+    struct store_hash hash; /* store_hash(text) */
+    struct slice text;
+};
+
+/* Called once, on a thread of the store. `n`: what the call says. */
+struct store_done {
+    void (*fn)(void *arg, enum err rc, uint64_t n); /* NULL: nobody waits */
+    void *arg;
+};
+
+/* --- life --- */
+
+/* Open or create the store and start its threads. `why` gets one line for people on failure (what,
+ * where, what to do). A damaged file is set aside and a new one begun (counted, logged).
+ * Errors: ERR_STORE_BUSY, ERR_SYSTEM (folder missing or not permitted), ERR_NOMEM. */
+MUST_USE enum err
+store_open(const struct store_settings *settings, struct store **out, char *why, size_t why_cap);
+
+/* Write what is queued, save the index, stop the threads. All readers and puts are gone before. */
+void store_close(struct store **slot);
+
+bool store_is_ready(const struct store *store);           /* the index is whole */
+uint64_t store_object_max_len(const struct store *store); /* the largest body it takes */
+
+/* --- reading: between begin and end, within one callback; slices end with it --- */
+
+MUST_USE enum err store_reader_new(struct store *store, struct store_reader **out);
+void store_reader_free(struct store_reader **slot);
+void store_read_begin(struct store_reader *reader);
+void store_read_end(struct store_reader *reader); /* nothing of the map is valid afterwards */
+
+struct store_object {
+    uint64_t oid;     /* never used twice */
+    uint32_t slot;    /* of the index; the store's own */
+    bool soft_purged; /* to be treated as stale */
+    uint64_t variant; /* the caller's, from its record */
+    uint64_t birth;
+    uint64_t body_len;
+    uint64_t checksum;                  /* XXH3-64 of the body */
+    struct slice key, meta, head, tail; /* tail: the last bytes of the body */
+    const uint64_t *labels;
+    size_t labels_n;
+};
+
+struct store_cursor {
+    uint64_t position;
+    const struct store_key *key;
+};
+
+/* The objects under a key, newest first, purged ones left out. Begin with *cursor zeroed and `key`
+ * set. False: no more. A damaged record is dropped and counted. */
+MUST_USE bool
+store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out);
+
+void store_touch(struct store_reader *reader, const struct store_object *object); /* it was used */
+
+/* Keep an object readable after store_read_end: evicted or purged ones stay until unpinned. */
+struct store_pin {
+    struct store *store; /* NULL: nothing pinned */
+    uint64_t oid;
+    uint32_t slot;
+    uint64_t body_len;
+};
+MUST_USE bool store_pin(struct store_reader *reader, const struct store_object *object,
+                        struct store_pin *out); /* false: it is going, or pinned too often */
+void store_unpin(struct store_pin *pin);
+
+/* Body bytes from `off` on, as pointers into the map: up to `iov_max` entries and `len_max` bytes.
+ * *out_n: entries filled (0 at the end of the body).
+ * Errors: ERR_NOT_FOUND (must not happen with a pin, or within the section that found it). */
+MUST_USE enum err
+store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t off,
+           uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n);
+
+/* True when every byte is in memory (mincore); a page that is not would stop the caller. */
+bool store_is_resident(struct store_reader *reader, const struct iovec *iov, size_t iov_n);
+
+/* Bring these ranges of the map into memory on a thread of the store, then call `done`. Allowed
+ * after store_read_end: the map's addresses stay. ERR_LIMIT: too many wait; read anyway. */
+MUST_USE enum err
+store_warm(struct store *store, const struct iovec *iov, size_t iov_n, struct store_done done);
+
+/* --- writing: a put is one object on its way in, or one stored object to be refreshed --- */
+
+/* Registers the birth; costs little and needs no writer. ERR_NOMEM. */
+MUST_USE enum err
+store_put_begin(struct store *store, const struct store_key *key, struct store_put **out);
+uint64_t store_put_birth(const struct store_put *put);
+
+/* The next full piece: block->len == BLOCK_FULL_LEN, and its bytes will not change; the put takes a
+ * reference of its own. `done`: it is committed, or never will be; with one, the writer commits at
+ * once instead of waiting for more. On an error here `done` is not called. ERR_STORE_FULL: the
+ * queue is full or the object too large: the put is dead, what it stored can still be read until it
+ * is released. */
+MUST_USE enum err
+store_put_block(struct store_put *put, struct block *block, struct store_done done);
+
+/* What makes an object of the pieces. Copied. */
+struct store_record {
+    uint64_t variant;      /* replaces the object of the same key and variant */
+    uint64_t replaces_oid; /* and this one; 0: none */
+    struct slice meta, head;
+    const uint64_t *labels;
+    size_t labels_n;
+};
+
+/* No more pieces; `rest` (may be NULL; any length up to BLOCK_FULL_LEN) ends the body. `done`: the
+ * object is visible and durable (n = oid), or why not; ERR_CANCELLED when a purge named it
+ * meanwhile. On an error here `done` is not called. Errors: ERR_STORE_FULL, ERR_NOMEM. */
+MUST_USE enum err store_put_end(struct store_put *put, const struct store_record *record,
+                                struct block *rest, struct store_done done);
+
+/* Instead of pieces: give object `oid` this head, meta and labels, body as it is, variant as it is;
+ * lifts a soft purge that is older than this put. `done` as above; ERR_NOT_FOUND: it has gone. */
+MUST_USE enum err store_put_update(struct store_put *put, uint64_t oid,
+                                   const struct store_record *record, struct store_done done);
+
+/* How many body bytes can be read with store_body(reader, store_put_oid(put), ...): whole pieces,
+ * committed. For readers that are behind the blocks still held in memory. */
+uint64_t store_put_stored_len(const struct store_put *put);
+uint64_t store_put_oid(const struct store_put *put); /* 0 while nothing is stored */
+
+/* The caller is done with it. Without store_put_end before, what was stored is removed. */
+void store_put_release(struct store_put **slot);
+
+/* --- purging --- */
+
+enum store_purge_kind {
+    STORE_PURGE_KEY,    /* every variant of one key */
+    STORE_PURGE_LABEL,  /* whatever carries the label */
+    STORE_PURGE_PREFIX, /* keys that start with the text */
+    STORE_PURGE_ALL
+};
+
+struct store_purge {
+    enum store_purge_kind kind;
+    bool soft;         /* mark stale instead of removing */
+    uint64_t label;    /* STORE_PURGE_LABEL */
+    struct slice text; /* the key, or the prefix; copied */
+};
+
+/* All of them in one transaction. When `done` runs they are on disk and no reader finds what they
+ * name; n = stored objects that STORE_PURGE_KEY rows matched. What the others match is removed in
+ * the background: ask by the id. ERR_NOMEM; ERR_LIMIT when too many purges are still at work. */
+MUST_USE enum err store_purge(struct store *store, const struct store_purge *purges,
+                              size_t purges_n, struct store_done done, uint64_t *out_id);
+
+struct store_purge_status {
+    bool finished;
+    uint64_t matched;         /* objects removed or marked so far */
+    int64_t began_s, ended_s; /* seconds since the epoch; ended_s 0 while at work */
+};
+/* ERR_NOT_FOUND: unknown, or too long ago. */
+MUST_USE enum err
+store_purge_status(struct store *store, uint64_t id, struct store_purge_status *out);
+
+/* Does a purge younger than `birth` name this? For objects that are not stored yet. */
+enum store_purged { STORE_NOT_PURGED, STORE_PURGED_SOFT, STORE_PURGED_HARD };
+enum store_purged
+store_purged_since(struct store *store, uint64_t birth, const struct store_key *key,
+                   const uint64_t *labels, size_t labels_n);
+
+/* --- checking --- */
+
+struct store_check {
+    uint64_t objects, bytes;                     /* read and right */
+    uint64_t bad;                                /* checksum or structure wrong */
+    uint64_t used_pages, free_pages, file_pages; /* used + free == file: no page is lost */
+};
+/* Read every object and account for every page. On the caller's thread, in short transactions. */
+MUST_USE enum err store_check(struct store *store, struct store_check *out);
+
+#endif

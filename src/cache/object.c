@@ -1,0 +1,97 @@
+/* The layout of `meta`: a fixed part in the machine's own byte order, as the store's file is, then
+ * the texts one after another. What is read comes from a disk: every length and every number that
+ * is calculated with later is checked here, once. */
+#include "cache/object.h"
+
+enum { META_VERSION = 1 };
+
+struct meta {
+    uint16_t version, status, flags, zero;
+    int64_t response_s, date_s, last_modified_s;
+    uint32_t initial_age_s, lifetime_s, swr_s, sie_s;
+    uint32_t etag_len, vary_len, tags_len, zero_too;
+};
+static_assert(sizeof(struct meta) == 64, "the layout on disk is fixed");
+
+/* Beyond any date that HTTP can express; sums of such times cannot overflow. */
+static const int64_t time_max_s = (int64_t)1 << 40;
+
+enum err
+cache_object_encode(struct arena *arena, const struct cache_object *object, struct slice *out_meta)
+{
+    const struct slice texts[] = {object->etag, object->vary, object->tags};
+    struct meta meta = {.version = META_VERSION,
+                        .status = object->status,
+                        .flags = object->flags,
+                        .response_s = object->response_s,
+                        .date_s = object->date_s,
+                        .last_modified_s = object->last_modified_s,
+                        .initial_age_s = object->initial_age_s,
+                        .lifetime_s = object->lifetime_s,
+                        .swr_s = object->swr_s,
+                        .sie_s = object->sie_s,
+                        .etag_len = (uint32_t)object->etag.len,
+                        .vary_len = (uint32_t)object->vary.len,
+                        .tags_len = (uint32_t)object->tags.len};
+    size_t len = sizeof(meta);
+    char *buf;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        ASSERT(texts[i].len <= UINT32_MAX / 4); /* a head is far smaller */
+        len += texts[i].len;
+    }
+    buf = arena_alloc(arena, len);
+    if (buf == NULL)
+        return ERR_NOMEM;
+    *out_meta = slice_of(buf, len);
+    memcpy(buf, &meta, sizeof(meta));
+    buf += sizeof(meta);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (texts[i].len > 0)
+            memcpy(buf, texts[i].ptr, texts[i].len);
+        buf += texts[i].len;
+    }
+    return OK;
+}
+
+static bool
+is_sane(const struct meta *meta, size_t len)
+{
+    uint64_t texts_len = (uint64_t)meta->etag_len + meta->vary_len + meta->tags_len;
+
+    return texts_len == len - sizeof(*meta) && meta->status >= 200 && meta->status <= 999 &&
+           meta->response_s >= 0 && meta->response_s <= time_max_s && meta->date_s >= 0 &&
+           meta->date_s <= time_max_s && meta->last_modified_s >= -1 &&
+           meta->last_modified_s <= time_max_s;
+}
+
+enum err
+cache_object_decode(struct slice meta_text, struct cache_object *out)
+{
+    struct meta meta;
+    const char *text;
+
+    if (meta_text.len < sizeof(meta))
+        return ERR_STORE_CORRUPT;
+    memcpy(&meta, meta_text.ptr, sizeof(meta)); /* the map does not promise alignment */
+    if (UNLIKELY(meta.version != META_VERSION))
+        return ERR_STORE_VERSION;
+    if (UNLIKELY(!is_sane(&meta, meta_text.len)))
+        return ERR_STORE_CORRUPT;
+    text = meta_text.ptr + sizeof(meta);
+    *out = (struct cache_object){
+        .status = meta.status,
+        .flags = meta.flags,
+        .response_s = meta.response_s,
+        .date_s = meta.date_s,
+        .last_modified_s = meta.last_modified_s,
+        .initial_age_s = meta.initial_age_s,
+        .lifetime_s = meta.lifetime_s,
+        .swr_s = meta.swr_s,
+        .sie_s = meta.sie_s,
+        .etag = slice_of(text, meta.etag_len),
+        .vary = slice_of(text + meta.etag_len, meta.vary_len),
+        .tags = slice_of(text + meta.etag_len + meta.vary_len, meta.tags_len),
+    };
+    return OK;
+}

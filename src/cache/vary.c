@@ -1,0 +1,254 @@
+/* Secondary keys: the fields that Vary nominates, with normalised values. A match allocates
+ * nothing: the request's value is compared with the stored one while it is normalised. */
+#include "cache/vary.h"
+
+#include "http/field.h"
+
+enum { LABEL_VARIANT = 'v' };
+
+/* Where a normalised value goes: into `out`, or, when that is NULL, against `want`. */
+struct sink {
+    struct http_out *out;
+    struct slice want;
+    bool same;
+};
+
+static void
+sink_text(struct sink *sink, struct slice text)
+{
+    if (sink->out != NULL) {
+        http_out_text(sink->out, text);
+        return;
+    }
+    sink->same = sink->same && slice_starts(sink->want, text);
+    if (sink->same)
+        sink->want = slice_skip(sink->want, text.len);
+}
+
+/* Up to the next comma outside of a quoted string. */
+static size_t
+member_len(struct slice text)
+{
+    bool quoted = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (quoted && text.ptr[i] == '\\')
+            i++;
+        else if (text.ptr[i] == '"')
+            quoted = !quoted;
+        else if (text.ptr[i] == ',' && !quoted)
+            return i;
+    }
+    return text.len;
+}
+
+static void
+sink_members(struct sink *sink, struct slice value)
+{
+    for (;;) {
+        size_t len = member_len(value);
+
+        sink_text(sink, slice_trim(slice_first(value, len)));
+        if (len == value.len)
+            return;
+        sink_text(sink, SLICE(", "));
+        value = slice_skip(value, len + 1);
+    }
+}
+
+/* Not lists by their definitions: blanks around their commas may mean something. */
+static bool
+is_no_list(struct slice name)
+{
+    static const char *const names[] = {"authorization", "cookie", "referer", "user-agent"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_is(name, names[i]))
+            return true;
+    return false;
+}
+
+/* All lines of one name as one value, RFC 9110 section 5.3. `first`: its first line. */
+static void
+sink_field(struct sink *sink, const struct http_fields *fields, const struct http_field *first,
+           struct slice name)
+{
+    bool verbatim = is_no_list(name);
+
+    for (const struct http_field *field = first; field != NULL;
+         field = http_fields_next(fields, field)) {
+        if (field != first)
+            sink_text(sink, SLICE(", "));
+        if (verbatim)
+            sink_text(sink, field->value);
+        else
+            sink_members(sink, field->value);
+    }
+}
+
+bool
+cache_vary_is_star(const struct http_fields *response)
+{
+    struct http_list list;
+    struct slice name;
+    unsigned n = 0;
+
+    http_list_begin(&list, response, HTTP_VARY);
+    while (http_list_next(&list, &name))
+        if (slice_is(name, "*") || !http_is_token(name) || ++n > CACHE_VARY_NAMES_MAX)
+            return true;
+    return false;
+}
+
+static int
+compare_names(struct slice a, struct slice b)
+{
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* In order and once; there is room. */
+static void
+insert_name(struct slice *names, size_t *n, struct slice name)
+{
+    size_t at = *n;
+
+    for (; at > 0; at--) {
+        int order = compare_names(names[at - 1], name);
+
+        if (order == 0)
+            return;
+        if (order < 0)
+            break;
+    }
+    memmove(names + at + 1, names + at, (*n - at) * sizeof(*names));
+    names[at] = name;
+    (*n)++;
+}
+
+static enum err
+collect_names(struct arena *arena, const struct http_fields *response,
+              struct slice names[CACHE_VARY_NAMES_MAX + 1], size_t *out_n)
+{
+    struct http_list list;
+    struct slice name;
+
+    *out_n = 0;
+    http_list_begin(&list, response, HTTP_VARY);
+    while (http_list_next(&list, &name)) {
+        char *lower = arena_alloc(arena, name.len);
+
+        if (lower == NULL)
+            return ERR_NOMEM;
+        for (size_t i = 0; i < name.len; i++)
+            lower[i] = char_lower(name.ptr[i]);
+        insert_name(names, out_n, slice_of(lower, name.len));
+    }
+    return OK;
+}
+
+enum err
+cache_vary_build(struct arena *arena, const struct http_fields *request,
+                 const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant)
+{
+    struct slice names[CACHE_VARY_NAMES_MAX + 1];
+    struct http_out text;
+    struct sink sink = {.out = &text};
+    size_t n;
+    enum err rc;
+
+    if (cache_vary_is_star(response))
+        return ERR_LIMIT;
+    rc = collect_names(arena, response, names, &n);
+    if (rc != OK)
+        return rc;
+    if (n == 0) {
+        *out_vary = SLICE_NONE;
+        *out_variant = 0;
+        return OK;
+    }
+    http_out_init(&text, arena, 128);
+    for (size_t i = 0; i < n; i++) {
+        const struct http_field *field = http_fields_find(request, names[i]);
+
+        http_out_text(&text, names[i]);
+        if (field != NULL) {
+            http_out_text(&text, SLICE(": "));
+            sink_field(&sink, request, field, names[i]);
+        }
+        http_out_text(&text, SLICE("\n"));
+    }
+    if (text.rc != OK)
+        return text.rc;
+    *out_vary = http_out_slice(&text);
+    *out_variant = store_label(LABEL_VARIANT, *out_vary);
+    if (*out_variant == 0)
+        *out_variant = 1; /* 0 says that the response does not vary */
+    return OK;
+}
+
+/* One line off the stored text. False: none left, or damaged. *out_value.ptr is NULL when the
+ * request did not have the field. */
+static bool
+take_line(struct slice *rest, struct slice *out_name, struct slice *out_value)
+{
+    struct slice line;
+
+    if (!slice_cut(rest, '\n', &line))
+        return false;
+    *out_value = SLICE_NONE;
+    if (slice_cut(&line, ':', out_name)) {
+        if (line.len == 0 || line.ptr[0] != ' ')
+            return false;
+        *out_value = slice_skip(line, 1);
+    }
+    return out_name->len > 0;
+}
+
+bool
+cache_vary_matches(struct slice vary, const struct http_fields *request)
+{
+    while (vary.len > 0) {
+        struct slice name, value;
+        const struct http_field *field;
+        struct sink sink = {.same = true};
+
+        if (!take_line(&vary, &name, &value))
+            return false;
+        field = http_fields_find(request, name);
+        if ((field != NULL) != (value.ptr != NULL))
+            return false;
+        sink.want = value;
+        sink_field(&sink, request, field, name);
+        if (!sink.same || sink.want.len != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool
+has_name(struct slice vary, struct slice wanted)
+{
+    struct slice name, value;
+
+    while (vary.len > 0 && take_line(&vary, &name, &value))
+        if (slice_equal_nocase(name, wanted))
+            return true;
+    return false;
+}
+
+bool
+cache_vary_covers(struct slice vary, const struct http_fields *response)
+{
+    struct http_list list;
+    struct slice name;
+
+    http_list_begin(&list, response, HTTP_VARY);
+    while (http_list_next(&list, &name))
+        if (!has_name(vary, name))
+            return false;
+    return true;
+}

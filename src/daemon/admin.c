@@ -1,0 +1,453 @@
+/* The admin listener's routes. A purge is answered when it is on disk: the store's thread posts to
+ * the main loop, and only then the answer is sent. Nothing here blocks but a look-up for /inspect,
+ * which is that of a request.
+ *
+ * Jobs are on one list until they end, so that those the store ends while it closes are not lost.
+ */
+#include "daemon/admin.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <unistd.h>
+
+#include "base/stats.h"
+#include "daemon/admin_json.h"
+#include "daemon/metrics.h"
+#include "net/httpd.h"
+#include "net/loop.h"
+
+enum { HEAD_MAX = 64 << 10, BACKLOG = 128 };
+
+static const char type_json[] = "application/json", type_text[] = "text/plain; charset=utf-8",
+                  type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+
+struct admin {
+    const struct config *config;
+    struct store *store;
+    struct loop *loop;
+    struct store_reader *reader;
+    struct httpd *httpd;
+    struct sock_addr addr;
+    struct list jobs;
+    int64_t started_s;
+    bool accepting;
+};
+
+struct purge_job {
+    struct list link;
+    struct admin *admin;
+    struct httpd_request *request;
+    struct arena arena;
+    struct admin_order order;
+    struct loop_msg msg;
+    uint64_t id, n; /* n: what the store said */
+    enum err rc;
+};
+
+/* --- answers --- */
+
+/* Takes `value`, which may be NULL: no memory. */
+static void
+answer_json(struct httpd_request **request, unsigned status, json_t *value)
+{
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    char *whole = NULL;
+    size_t len = 0;
+    FILE *out = text == NULL ? NULL : open_memstream(&whole, &len);
+
+    if (out != NULL) {
+        fprintf(out, "%s\n", text);
+        if (fclose(out) == 0)
+            httpd_answer(request, status, type_json, slice_of(whole, len));
+    }
+    if (*request != NULL)
+        httpd_answer(request, 503, type_text, SLICE("out of memory\n"));
+    free(whole);
+    free(text);
+    json_decref(value);
+}
+
+static void
+answer_error(struct httpd_request **request, unsigned status, const char *error, const char *hint)
+{
+    answer_json(request, status, admin_error(hint, "%s", error));
+}
+
+/* What `print` writes, as the body. */
+static void
+answer_printed(struct admin *admin, struct httpd_request **request, const char *type,
+               void (*print)(struct admin *admin, FILE *out))
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out == NULL) {
+        answer_error(request, 503, "out of memory", "try again later");
+        return;
+    }
+    print(admin, out);
+    if (fclose(out) == 0)
+        httpd_answer(request, 200, type, slice_of(text, len));
+    else
+        answer_error(request, 503, "out of memory", "try again later");
+    free(text);
+}
+
+/* --- health and numbers --- */
+
+static void
+on_healthz(struct admin *admin, struct httpd_request *request)
+{
+    httpd_answer(&request, 200, type_text, SLICE("ok\n"));
+}
+
+static void
+on_readyz(struct admin *admin, struct httpd_request *request)
+{
+    if (!admin->accepting)
+        httpd_answer(&request, 503, type_text, SLICE("not ready: connections are not accepted\n"));
+    else if (!store_is_ready(admin->store))
+        httpd_answer(&request, 503, type_text,
+                     SLICE("not ready: the store's index is being rebuilt\n"));
+    else
+        httpd_answer(&request, 200, type_text, SLICE("ready\n"));
+}
+
+static void
+print_metrics(struct admin *admin, FILE *out)
+{
+    metrics_print_prometheus(out, admin->started_s);
+}
+
+static void
+print_stats(struct admin *admin, FILE *out)
+{
+    metrics_print_json(out, admin->started_s, loop_wall_s());
+}
+
+static void
+on_metrics(struct admin *admin, struct httpd_request *request)
+{
+    answer_printed(admin, &request, type_metrics, print_metrics);
+}
+
+static void
+on_stats(struct admin *admin, struct httpd_request *request)
+{
+    answer_printed(admin, &request, type_json, print_stats);
+}
+
+/* --- what is stored --- */
+
+static void
+on_inspect(struct admin *admin, struct httpd_request *request)
+{
+    static const char hint[] = "ask for /inspect?url=http%3A%2F%2Fwww.example.com%2Fpage";
+    char *url = httpd_query(request, "url");
+    json_t *value = NULL;
+    enum err rc;
+
+    if (url == NULL) {
+        answer_error(&request, 400, "no URL is given", hint);
+        return;
+    }
+    rc = admin_inspect(admin->reader, slice_from_str(url), loop_wall_s(), &value);
+    if (rc == OK) {
+        answer_json(&request, 200, value);
+    } else if (rc == ERR_NOT_FOUND) {
+        json_decref(value);
+        answer_error(&request, 404, "nothing is stored under this URL",
+                     "scheme, host, path and query must be those of the request");
+    } else if (rc == ERR_NOMEM) {
+        answer_error(&request, 503, "out of memory", "try again later");
+    } else {
+        answer_error(&request, 400, "this is not an absolute http or https URL", hint);
+    }
+    free(url);
+}
+
+/* --- purging --- */
+
+static void
+job_free(struct purge_job *job)
+{
+    list_remove(&job->link);
+    arena_fini(&job->arena);
+    mem_free(job);
+}
+
+static const char *
+state_name(const struct store_purge_status *status)
+{
+    return status->finished ? "done" : "removing";
+}
+
+static void
+answer_purged(struct purge_job *job)
+{
+    struct store_purge_status status = {.finished = true, .matched = job->n};
+
+    (void)(store_purge_status(job->admin->store, job->id, &status) == OK); /* else as assumed */
+    LOG(INFO, purge, "id=%" PRIu64 " what=%s items=%zu soft=%d matched=%" PRIu64, job->id,
+        job->order.what, job->order.items_n, job->order.soft, status.matched);
+    answer_json(&job->request, 200,
+                json_pack("{s:I, s:s, s:s, s:I, s:I, s:b}", "id", (json_int_t)job->id, "state",
+                          state_name(&status), "what", job->order.what, "items",
+                          (json_int_t)job->order.items_n, "matched", (json_int_t)status.matched,
+                          "soft", (int)job->order.soft));
+}
+
+static void
+answer_failed(struct httpd_request **request, enum err rc)
+{
+    if (rc == ERR_LIMIT)
+        answer_error(request, 503, "too many purges are at work", "try again in a moment");
+    else
+        answer_error(request, err_status(rc), err_text(rc),
+                     "nothing was purged; the event log says why");
+}
+
+static void
+on_purge_done(struct loop_msg *msg)
+{
+    struct purge_job *job = CONTAINER_OF(msg, struct purge_job, msg);
+
+    if (job->rc == OK) {
+        answer_purged(job);
+    } else {
+        LOG(ERROR, purge, "what=%s items=%zu error=%s", job->order.what, job->order.items_n,
+            err_name(job->rc));
+        answer_failed(&job->request, job->rc);
+    }
+    job_free(job);
+}
+
+/* On a thread of the store. */
+static void
+on_store_done(void *arg, enum err rc, uint64_t n)
+{
+    struct purge_job *job = arg;
+
+    job->rc = rc;
+    job->n = n;
+    loop_post(job->admin->loop, &job->msg);
+}
+
+static void
+begin_purge(struct purge_job *job)
+{
+    struct store_done done = {on_store_done, job};
+    json_t *answer = NULL;
+    enum err rc = admin_order_parse(&job->arena, httpd_body(job->request), &job->order, &answer);
+
+    if (rc == ERR_SYNTAX) {
+        answer_json(&job->request, 400, answer);
+        job_free(job);
+        return;
+    }
+    if (rc == OK)
+        rc = store_purge(job->admin->store, job->order.rows, job->order.rows_n, done, &job->id);
+    if (rc != OK) {
+        answer_failed(&job->request, rc);
+        job_free(job);
+    }
+}
+
+static void
+on_purge(struct admin *admin, struct httpd_request *request)
+{
+    struct purge_job *job = mem_zalloc(sizeof(*job));
+
+    if (job == NULL) {
+        answer_error(&request, 503, "out of memory", "try again later");
+        return;
+    }
+    arena_init(&job->arena, 0);
+    list_push(&admin->jobs, &job->link);
+    job->admin = admin;
+    job->request = request;
+    job->msg.fn = on_purge_done;
+    begin_purge(job);
+}
+
+static void
+on_purge_status(struct admin *admin, struct httpd_request *request)
+{
+    struct slice text = slice_from_str(httpd_path(request) + strlen("/purge/"));
+    struct store_purge_status status;
+    uint64_t id;
+
+    if (!slice_to_u64(text, &id) || store_purge_status(admin->store, id, &status) != OK) {
+        answer_error(&request, 404, "there is no purge of this id, or it was long ago",
+                     "the answer to POST /purge tells the id");
+        return;
+    }
+    answer_json(&request, 200,
+                json_pack("{s:I, s:s, s:I, s:I, s:I}", "id", (json_int_t)id, "state",
+                          state_name(&status), "matched", (json_int_t)status.matched, "began_s",
+                          (json_int_t)status.began_s, "ended_s", (json_int_t)status.ended_s));
+}
+
+/* --- routes --- */
+
+static const struct route {
+    const char *path; /* ending in "/": whatever begins so */
+    const char *method;
+    bool is_open; /* no token is asked for */
+    void (*fn)(struct admin *admin, struct httpd_request *request);
+} routes[] = {
+    {"/healthz", "GET", true, on_healthz},      {"/readyz", "GET", true, on_readyz},
+    {"/metrics", "GET", false, on_metrics},     {"/stats", "GET", false, on_stats},
+    {"/inspect", "GET", false, on_inspect},     {"/purge", "POST", false, on_purge},
+    {"/purge/", "GET", false, on_purge_status},
+};
+
+static const struct route *
+find_route(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        size_t len = strlen(routes[i].path);
+        bool is_prefix = routes[i].path[len - 1] == '/';
+
+        if (is_prefix ? strncmp(path, routes[i].path, len) == 0 : strcmp(path, routes[i].path) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+/* Takes the same time for any wrong token of the same length. */
+static bool
+is_authorized(const struct admin *admin, const struct httpd_request *request)
+{
+    const char *want = admin->config->admin.token;
+    const char *field = httpd_field(request, "Authorization");
+    struct slice given;
+    unsigned differs = 0;
+
+    if (want == NULL)
+        return true;
+    if (field == NULL || strncasecmp(field, "Bearer ", 7) != 0)
+        return false;
+    given = slice_trim(slice_from_str(field + 7));
+    if (given.len != strlen(want))
+        return false;
+    for (size_t i = 0; i < given.len; i++)
+        differs |= (unsigned)(given.ptr[i] ^ want[i]);
+    return differs == 0;
+}
+
+static void
+on_request(void *arg, struct httpd_request *request)
+{
+    struct admin *admin = arg;
+    const struct route *route = find_route(httpd_path(request));
+    const char *method = httpd_method(request);
+
+    if ((route == NULL || !route->is_open) && !is_authorized(admin, request)) {
+        httpd_add_field(request, "WWW-Authenticate", "Bearer");
+        answer_error(&request, 401, "the token is missing or wrong",
+                     "send Authorization: Bearer TOKEN; brinkctl reads BRINK_TOKEN");
+    } else if (route == NULL) {
+        answer_error(&request, 404, "there is nothing here",
+                     "try /stats, /metrics, /healthz, /readyz, /inspect?url=... or POST /purge");
+    } else if (strcmp(method, route->method) == 0 ||
+               (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0)) {
+        route->fn(admin, request);
+    } else {
+        bool is_get = strcmp(route->method, "GET") == 0;
+
+        httpd_add_field(request, "Allow", is_get ? "GET, HEAD" : "POST");
+        answer_error(&request, 405, "this method is not for this path",
+                     is_get ? "use GET" : "use POST with a JSON body");
+    }
+}
+
+/* --- life --- */
+
+static enum err
+serve(struct admin *admin, char *why, size_t why_cap)
+{
+    const struct config_admin *config = &admin->config->admin;
+    const struct httpd_settings settings = {
+        .head_max = HEAD_MAX, .body_max = config->body_max, .timeout_ms = config->timeout_ms};
+    int fd;
+    enum err rc = sock_listen(&config->addr, false, BACKLOG, &fd);
+
+    if (rc != OK) {
+        (void)snprintf(why, why_cap,
+                       "the admin listener cannot listen on %s: %s; choose another "
+                       "address",
+                       config->text, strerror(errno));
+        return rc;
+    }
+    admin->addr.len = sizeof(admin->addr.storage);
+    if (getsockname(fd, (struct sockaddr *)&admin->addr.storage, &admin->addr.len) == -1)
+        admin->addr = config->addr;
+    return httpd_start(admin->loop, fd, &settings, on_request, admin, &admin->httpd);
+}
+
+enum err
+admin_start(const struct config *config, struct store *store, struct loop *loop, char *why,
+            size_t why_cap, struct admin **out)
+{
+    struct admin *admin = mem_zalloc(sizeof(*admin));
+    enum err rc;
+
+    (void)snprintf(why, why_cap, "the admin listener cannot be made; give the process more memory");
+    if (admin == NULL)
+        return ERR_NOMEM;
+    admin->config = config;
+    admin->store = store;
+    admin->loop = loop;
+    admin->started_s = loop_wall_s();
+    list_init(&admin->jobs);
+    rc = store_reader_new(store, &admin->reader);
+    if (rc == OK)
+        rc = serve(admin, why, why_cap);
+    if (rc == OK) {
+        *out = admin;
+        return OK;
+    }
+    admin_stop(admin);
+    admin_free(&admin);
+    return rc;
+}
+
+size_t
+admin_format_addr(const struct admin *admin, char out[SOCK_ADDR_TEXT_MAX])
+{
+    return sock_addr_format(&admin->addr, true, out);
+}
+
+void
+admin_set_accepting(struct admin *admin, bool accepting)
+{
+    admin->accepting = accepting;
+}
+
+void
+admin_stop(struct admin *admin)
+{
+    httpd_stop(&admin->httpd);
+    if (admin->reader != NULL)
+        store_reader_free(&admin->reader);
+}
+
+void
+admin_free(struct admin **slot)
+{
+    struct admin *admin = *slot;
+
+    if (admin == NULL)
+        return;
+    LIST_FOREACH (&admin->jobs, link) {
+        struct purge_job *job = CONTAINER_OF(link, struct purge_job, link);
+
+        httpd_answer(&job->request, 503, type_text, SLICE_NONE); /* nobody is there any more */
+        job_free(job);
+    }
+    mem_free(admin);
+    *slot = NULL;
+}

@@ -1,0 +1,262 @@
+/* brink's main thread: start, signals, stop. It owns the store, the workers and the admin listener,
+ * and is the only one that ends the process.
+ *
+ *   options -> configuration -> store -> workers, admin -> ready ... SIGTERM -> workers gone ->
+ * store closed
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/stats.h"
+#include "daemon/accesslog.h"
+#include "daemon/admin.h"
+#include "daemon/folders.h"
+#include "daemon/options.h"
+#include "daemon/worker.h"
+#include "net/signals.h"
+
+enum { EXIT_USAGE = 2 };
+
+struct daemon {
+    struct config *config;
+    struct loop *loop;
+    struct signals *signals;
+    struct store *store;
+    struct accesslog *accesslog; /* NULL: none */
+    struct admin *admin;         /* NULL: none */
+    struct workers *workers;
+    bool stopping;
+};
+
+/* --- while it runs --- */
+
+static void
+on_workers_gone(void *arg)
+{
+    struct daemon *daemon = arg;
+
+    loop_stop(daemon->loop);
+}
+
+static void
+on_terminate(struct daemon *daemon, int number)
+{
+    if (daemon->stopping) {
+        LOG(INFO, stopping, "signal=\"%s\" how=now", strsignal(number));
+        workers_hurry(daemon->workers);
+        return;
+    }
+    daemon->stopping = true;
+    if (daemon->admin != NULL)
+        admin_set_accepting(daemon->admin, false);
+    LOG(INFO, stopping, "signal=\"%s\" within_ms=%u", strsignal(number),
+        daemon->config->shutdown_ms);
+    workers_stop(daemon->workers, on_workers_gone, daemon);
+}
+
+static void
+on_signal(void *arg, int number)
+{
+    struct daemon *daemon = arg;
+
+    if (number == SIGTERM || number == SIGINT)
+        on_terminate(daemon, number);
+    else if (daemon->accesslog != NULL)
+        accesslog_reopen(daemon->accesslog);
+}
+
+/* --- start --- */
+
+/* A connection is a descriptor, sometimes two: the default of 1,024 is soon used up. */
+static void
+raise_files_limit(const struct config *config)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 2ULL * config->connections_max)
+        LOG(WARN, limit, "what=files limit=%llu max_connections=%u hint=\"raise ulimit -n\"",
+            (unsigned long long)files.rlim_cur, config->connections_max);
+}
+
+static bool
+start_loop(struct daemon *daemon)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+    if (loop_new(&daemon->loop) == OK && signals_start(daemon->loop, numbers, ARRAY_LEN(numbers),
+                                                       on_signal, daemon, &daemon->signals) == OK)
+        return true;
+    LOG(ERROR, starting, "why=\"no event loop: %s\"", strerror(errno));
+    return false;
+}
+
+static bool
+start_store(struct daemon *daemon)
+{
+    char why[512] = "";
+    enum err rc;
+
+    folders_make_above(daemon->config->store.path);
+    rc = store_open(&daemon->config->store, &daemon->store, why, sizeof(why));
+    if (rc != OK)
+        LOG(ERROR, store, "path=\"%s\" error=%s why=\"%s\"", daemon->config->store.path,
+            err_name(rc), why);
+    return rc == OK;
+}
+
+static bool
+start_accesslog(struct daemon *daemon)
+{
+    char why[512] = "";
+    enum err rc;
+
+    if (daemon->config->log.access == NULL)
+        return true;
+    rc = accesslog_start(&daemon->config->log, daemon->config->workers, why, sizeof(why),
+                         &daemon->accesslog);
+    if (rc == OK)
+        daemon->config->proxy.exchanges = accesslog_sink(daemon->accesslog);
+    else
+        LOG(ERROR, access_log, "error=%s why=\"%s\"", err_name(rc), why);
+    return rc == OK;
+}
+
+static bool
+start_admin(struct daemon *daemon)
+{
+    char why[512] = "";
+    enum err rc;
+
+    if (!daemon->config->admin.on)
+        return true;
+    rc = admin_start(daemon->config, daemon->store, daemon->loop, why, sizeof(why), &daemon->admin);
+    if (rc != OK)
+        LOG(ERROR, admin, "error=%s why=\"%s\"", err_name(rc), why);
+    return rc == OK;
+}
+
+static bool
+start_workers(struct daemon *daemon)
+{
+    char why[512] = "";
+    enum err rc = workers_new(daemon->config, daemon->store, daemon->loop, why, sizeof(why),
+                              &daemon->workers);
+
+    if (rc == OK)
+        rc = workers_start(daemon->workers);
+    if (rc != OK)
+        LOG(ERROR, listener, "error=%s why=\"%s\"", err_name(rc), why);
+    return rc == OK;
+}
+
+static void
+tell_ready(const struct daemon *daemon)
+{
+    char addrs[512], admin[SOCK_ADDR_TEXT_MAX] = "none";
+
+    workers_format_addrs(daemon->workers, addrs, sizeof(addrs));
+    if (daemon->admin != NULL) {
+        admin_set_accepting(daemon->admin, true);
+        admin[admin_format_addr(daemon->admin, admin)] = '\0';
+    }
+    LOG(INFO, ready, "listen=%s admin=%s workers=%u store=\"%s\" objects=%lld version=%s", addrs,
+        admin, daemon->config->workers, daemon->config->store.path,
+        (long long)stats_read(STAT_store_objects), BRINK_VERSION);
+}
+
+/* --- the end --- */
+
+static void
+stop_all(struct daemon *daemon)
+{
+    if (daemon->admin != NULL)
+        admin_stop(daemon->admin);
+    if (daemon->workers != NULL)
+        workers_join(daemon->workers);
+    accesslog_stop(&daemon->accesslog);
+    if (daemon->store != NULL)
+        store_close(&daemon->store);
+    workers_free(&daemon->workers);
+    admin_free(&daemon->admin);
+    signals_stop(&daemon->signals);
+    loop_free(&daemon->loop);
+}
+
+static int
+run(struct config *config)
+{
+    struct daemon daemon = {.config = config};
+    bool started;
+
+    log_set_level((enum log_level)config->log.level);
+    if (stats_attach() != OK)
+        LOG(WARN, out_of_memory, "what=counters");
+    LOG(INFO, starting, "version=%s", BRINK_VERSION);
+    raise_files_limit(config);
+    started = start_loop(&daemon) && start_accesslog(&daemon) && start_store(&daemon) &&
+              start_admin(&daemon) && start_workers(&daemon);
+    if (started) {
+        tell_ready(&daemon);
+        loop_run(daemon.loop);
+    }
+    stop_all(&daemon);
+    if (started)
+        LOG(INFO, stopped, "requests=%lld", (long long)stats_read(STAT_requests));
+    return started ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int
+with_config(const struct options *options)
+{
+    struct config *config = NULL;
+    enum err rc = config_load(&options->args, stderr, &config);
+    int status = EXIT_SUCCESS;
+
+    if (rc != OK) {
+        if (rc == ERR_NOMEM)
+            fprintf(stderr, "brink: %s\n", err_text(rc));
+        return EXIT_FAILURE;
+    }
+    if (options->task == OPTIONS_TEST) {
+        printf("%s is good:\n",
+               options->args.path == NULL ? "The command line" : options->args.path);
+        config_print_summary(config, stdout);
+    } else {
+        status = run(config);
+    }
+    config_free(&config);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options;
+    char why[256];
+
+    if (options_parse(argc, argv, &options, why, sizeof(why)) != OK) {
+        fprintf(stderr, "brink: %s\n", why);
+        return EXIT_USAGE;
+    }
+    switch (options.task) {
+    case OPTIONS_VERSION:
+        printf("brink %s\n", BRINK_VERSION);
+        return EXIT_SUCCESS;
+    case OPTIONS_HELP:
+        options_print_help(stdout);
+        return EXIT_SUCCESS;
+    case OPTIONS_DIRECTIVES:
+        config_print_directives(stdout);
+        return EXIT_SUCCESS;
+    case OPTIONS_RUN:
+    case OPTIONS_TEST:
+        break;
+    }
+    return with_config(&options);
+}

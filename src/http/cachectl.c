@@ -1,0 +1,141 @@
+/* Cache-Control, from all its fields at once. RFC 9111 section 5.2, RFC 5861, RFC 8246.
+ * Where a sender contradicts itself or cannot be read, the reading that caches less is taken. */
+#include "http/cachectl.h"
+
+#include "http/chars.h"
+
+enum argument {
+    ARG_NONE,    /* a permission: with an argument it is something unknown, so ignored */
+    ARG_IGNORED, /* a restriction: holds whatever is written behind it */
+    ARG_FIELDS,  /* optional list of field names; `flag` << 1 when there is one */
+    ARG_LEAST,   /* seconds; the smallest counts; malformed is 0 */
+    ARG_GRANT,   /* the same; malformed grants nothing */
+    ARG_STALE,   /* the same; without an argument: any age */
+    ARG_MOST     /* seconds; the largest counts; malformed is ignored */
+};
+
+static const struct directive {
+    const char *name;
+    uint32_t flag;
+    enum argument argument;
+    size_t at; /* of the number in struct cachectl */
+} directives[] = {
+    {"max-age", CC_MAX_AGE, ARG_LEAST, offsetof(struct cachectl, max_age_s)},
+    {"s-maxage", CC_S_MAXAGE, ARG_LEAST, offsetof(struct cachectl, s_maxage_s)},
+    {"public", CC_PUBLIC, ARG_NONE, 0},
+    {"private", CC_PRIVATE, ARG_FIELDS, 0},
+    {"no-cache", CC_NO_CACHE, ARG_FIELDS, 0},
+    {"no-store", CC_NO_STORE, ARG_IGNORED, 0},
+    {"must-revalidate", CC_MUST_REVALIDATE, ARG_IGNORED, 0},
+    {"proxy-revalidate", CC_PROXY_REVALIDATE, ARG_IGNORED, 0},
+    {"must-understand", CC_MUST_UNDERSTAND, ARG_NONE, 0},
+    {"no-transform", CC_NO_TRANSFORM, ARG_IGNORED, 0},
+    {"immutable", CC_IMMUTABLE, ARG_NONE, 0},
+    {"only-if-cached", CC_ONLY_IF_CACHED, ARG_IGNORED, 0},
+    {"min-fresh", CC_MIN_FRESH, ARG_MOST, offsetof(struct cachectl, min_fresh_s)},
+    {"max-stale", CC_MAX_STALE, ARG_STALE, offsetof(struct cachectl, max_stale_s)},
+    {"stale-while-revalidate", CC_STALE_WHILE_REVALIDATE, ARG_GRANT,
+     offsetof(struct cachectl, stale_while_revalidate_s)},
+    {"stale-if-error", CC_STALE_IF_ERROR, ARG_GRANT, offsetof(struct cachectl, stale_if_error_s)},
+};
+
+static_assert(CC_NO_CACHE_FIELDS == CC_NO_CACHE << 1, "ARG_FIELDS");
+static_assert(CC_PRIVATE_FIELDS == CC_PRIVATE << 1, "ARG_FIELDS");
+
+static void
+keep_number(struct cachectl *out, const struct directive *directive, uint32_t n)
+{
+    uint32_t *kept = (uint32_t *)((char *)out + directive->at);
+    bool first = (out->flags & directive->flag) == 0;
+
+    if (first || (directive->argument == ARG_MOST ? n > *kept : n < *kept))
+        *kept = n;
+    out->flags |= directive->flag;
+}
+
+/* `value.ptr` is NULL when there is no argument; `readable`: what follows the name is well formed.
+ */
+static void
+apply(struct cachectl *out, const struct directive *directive, struct slice value, bool readable)
+{
+    uint32_t n;
+
+    switch (directive->argument) {
+    case ARG_NONE:
+        if (readable && value.ptr == NULL)
+            out->flags |= directive->flag;
+        break;
+    case ARG_IGNORED:
+        out->flags |= directive->flag;
+        break;
+    case ARG_FIELDS: /* an empty or unreadable list restricts the whole response */
+        out->flags |= readable && value.len > 0 ? directive->flag << 1 : directive->flag;
+        break;
+    case ARG_STALE:
+        if (readable && value.ptr == NULL) {
+            keep_number(out, directive, UINT32_MAX);
+            break;
+        }
+        FALLTHROUGH;
+    case ARG_LEAST:
+    case ARG_GRANT:
+        keep_number(out, directive, readable && http_delta_s(value, &n) ? n : 0);
+        break;
+    case ARG_MOST:
+        if (readable && http_delta_s(value, &n))
+            keep_number(out, directive, n);
+        break;
+    }
+}
+
+/* An opened quote that nothing closes has swallowed whatever came after it, perhaps a no-store. */
+static bool
+quote_is_open(struct slice member)
+{
+    bool open = false;
+
+    for (size_t i = 0; i < member.len; i++) {
+        if (open && member.ptr[i] == '\\')
+            i++;
+        else if (member.ptr[i] == '"')
+            open = !open;
+    }
+    return open;
+}
+
+static void
+read_member(struct slice member, struct cachectl *out)
+{
+    struct slice name, value = SLICE_NONE;
+    bool readable = http_directive(member, &name, &value);
+
+    if (!readable) {
+        name = slice_first(member, chars_span(member, CH_TOKEN));
+        if (quote_is_open(member))
+            out->flags |= CC_NO_STORE;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+        if (slice_is_nocase(name, directives[i].name)) {
+            apply(out, &directives[i], value, readable);
+            return;
+        }
+    }
+}
+
+void
+cachectl_parse_field(const struct http_fields *fields, enum http_token token, struct cachectl *out)
+{
+    struct http_list list;
+    struct slice member;
+
+    *out = (struct cachectl){0};
+    http_list_begin(&list, fields, token);
+    while (http_list_next(&list, &member))
+        read_member(member, out);
+}
+
+void
+cachectl_parse(const struct http_fields *fields, struct cachectl *out)
+{
+    cachectl_parse_field(fields, HTTP_CACHE_CONTROL, out);
+}

@@ -1,0 +1,181 @@
+/* evhttp behind a narrow door. Its connection may die while a request waits for its answer: the
+ * close callback then forgets libevent's request, and ours lives on until it is answered into
+ * nothing. */
+#include "net/httpd.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <unistd.h>
+
+#include "net/loop.h"
+
+struct httpd {
+    struct evhttp *http;
+    httpd_fn *fn;
+    void *arg;
+};
+
+struct httpd_request {
+    struct evhttp_request *theirs; /* NULL: the client has gone */
+};
+
+static void
+on_close(struct evhttp_connection *connection, void *arg)
+{
+    struct httpd_request *request = arg;
+
+    request->theirs = NULL;
+}
+
+static void
+on_request(struct evhttp_request *theirs, void *arg)
+{
+    struct httpd *httpd = arg;
+    struct httpd_request *request = mem_zalloc(sizeof(*request));
+
+    if (request == NULL) {
+        evhttp_send_error(theirs, HTTP_SERVUNAVAIL, NULL);
+        return;
+    }
+    request->theirs = theirs;
+    evhttp_connection_set_closecb(evhttp_request_get_connection(theirs), on_close, request);
+    httpd->fn(httpd->arg, request);
+}
+
+enum err
+httpd_start(struct loop *loop, int fd, const struct httpd_settings *settings, httpd_fn *fn,
+            void *arg, struct httpd **out)
+{
+    struct httpd *httpd = mem_zalloc(sizeof(*httpd));
+    unsigned timeout_s = settings->timeout_ms / 1000;
+
+    if (httpd != NULL)
+        httpd->http = evhttp_new(loop_base(loop));
+    if (httpd == NULL || httpd->http == NULL || evhttp_accept_socket(httpd->http, fd) != 0) {
+        (void)close(fd);
+        httpd_stop(&httpd);
+        return ERR_NOMEM;
+    }
+    httpd->fn = fn;
+    httpd->arg = arg;
+    evhttp_set_allowed_methods(httpd->http, 0xffff); /* what is not allowed is ours to answer */
+    evhttp_set_max_headers_size(httpd->http, (ev_ssize_t)settings->head_max);
+    evhttp_set_max_body_size(httpd->http, (ev_ssize_t)settings->body_max);
+    evhttp_set_timeout(httpd->http, timeout_s == 0 ? 1 : (int)timeout_s);
+    evhttp_set_default_content_type(httpd->http, NULL);
+    evhttp_set_gencb(httpd->http, on_request, httpd);
+    *out = httpd;
+    return OK;
+}
+
+void
+httpd_stop(struct httpd **slot)
+{
+    if (*slot == NULL)
+        return;
+    if ((*slot)->http != NULL)
+        evhttp_free((*slot)->http);
+    mem_free(*slot);
+    *slot = NULL;
+}
+
+const char *
+httpd_method(const struct httpd_request *request)
+{
+    switch (evhttp_request_get_command(request->theirs)) {
+    case EVHTTP_REQ_GET:
+        return "GET";
+    case EVHTTP_REQ_HEAD:
+        return "HEAD";
+    case EVHTTP_REQ_POST:
+        return "POST";
+    default:
+        return "?";
+    }
+}
+
+const char *
+httpd_path(const struct httpd_request *request)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request->theirs);
+    const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+
+    return path == NULL || *path == '\0' ? "/" : path;
+}
+
+struct slice
+httpd_body(const struct httpd_request *request)
+{
+    struct evbuffer *body = evhttp_request_get_input_buffer(request->theirs);
+    size_t len = evbuffer_get_length(body);
+
+    return len == 0 ? SLICE_NONE : slice_of(evbuffer_pullup(body, -1), len);
+}
+
+const char *
+httpd_field(const struct httpd_request *request, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(request->theirs), name);
+}
+
+char *
+httpd_query(const struct httpd_request *request, const char *name)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request->theirs);
+    const char *query = uri == NULL ? NULL : evhttp_uri_get_query(uri);
+    struct evkeyvalq pairs;
+    const char *value;
+    char *copy = NULL;
+
+    if (query == NULL || evhttp_parse_query_str(query, &pairs) != 0)
+        return NULL;
+    value = evhttp_find_header(&pairs, name);
+    if (value != NULL)
+        copy = mem_strdup(value);
+    evhttp_clear_headers(&pairs);
+    return copy;
+}
+
+void
+httpd_add_field(struct httpd_request *request, const char *name, const char *value)
+{
+    if (request->theirs != NULL)
+        (void)evhttp_add_header(evhttp_request_get_output_headers(request->theirs), name, value);
+}
+
+/* evhttp would send a body to HEAD, without telling its length. RFC 9110 section 9.3.2. */
+static void
+send_reply(struct evhttp_request *theirs, unsigned status, struct slice body)
+{
+    struct evbuffer *buffer = evbuffer_new();
+    bool is_head = evhttp_request_get_command(theirs) == EVHTTP_REQ_HEAD;
+    char len[24];
+
+    if (buffer == NULL || (!is_head && evbuffer_add(buffer, body.ptr, body.len) != 0)) {
+        evhttp_send_error(theirs, HTTP_SERVUNAVAIL, NULL);
+    } else {
+        (void)snprintf(len, sizeof(len), "%zu", body.len);
+        (void)evhttp_add_header(evhttp_request_get_output_headers(theirs), "Content-Length", len);
+        evhttp_send_reply(theirs, (int)status, NULL, buffer);
+    }
+    if (buffer != NULL)
+        evbuffer_free(buffer);
+}
+
+void
+httpd_answer(struct httpd_request **slot, unsigned status, const char *content_type,
+             struct slice body)
+{
+    struct httpd_request *request = *slot;
+
+    if (request->theirs != NULL) {
+        evhttp_connection_set_closecb(evhttp_request_get_connection(request->theirs), NULL, NULL);
+        httpd_add_field(request, "Content-Type", content_type);
+        send_reply(request->theirs, status, body);
+    }
+    mem_free(request);
+    *slot = NULL;
+}

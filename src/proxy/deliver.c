@@ -1,0 +1,239 @@
+/* Bodies to clients. A fill's reader may be told to go on from the store; then single batches come
+ * from there, by object id, as for a pinned object. */
+#include "proxy/deliver.h"
+
+#include "base/stats.h"
+#include "net/wake.h"
+
+void
+deliver_init(struct deliver *deliver, struct proxy *proxy, void (*on_more)(void *arg), void *arg)
+{
+    *deliver = (struct deliver){.proxy = proxy, .on_more = on_more, .arg = arg};
+}
+
+void
+deliver_fini(struct deliver *deliver)
+{
+    wake_free(&deliver->warming);
+    fill_leave(&deliver->reader);
+    if (deliver->pin.store != NULL)
+        store_unpin(&deliver->pin);
+    deliver->source = DELIVER_NOTHING;
+}
+
+void
+deliver_text(struct deliver *deliver, struct slice text)
+{
+    deliver->source = DELIVER_TEXT;
+    deliver->text = text;
+    deliver->off = 0;
+    deliver->end = text.len;
+}
+
+/* What goes out with the first write need not be pinned: its section is still open then. */
+static bool
+fits_one_write(const struct store_object *object)
+{
+    return object->body_len <= BLOCK_FULL_LEN;
+}
+
+bool
+deliver_store(struct deliver *deliver, const struct store_object *object, uint64_t first,
+              uint64_t len)
+{
+    if (!fits_one_write(object) && !store_pin(proxy_read(deliver->proxy), object, &deliver->pin))
+        return false;
+    deliver->source = DELIVER_STORE;
+    deliver->object = *object;
+    deliver->in_section = true;
+    deliver->off = first;
+    deliver->end = first + len;
+    return true;
+}
+
+void
+deliver_pinned(struct deliver *deliver, const struct store_pin *pin, uint64_t first, uint64_t len)
+{
+    deliver->source = DELIVER_STORE;
+    deliver->object = (struct store_object){.oid = pin->oid, .body_len = pin->body_len};
+    deliver->in_section = false;
+    deliver->off = first;
+    deliver->end = first + len;
+}
+
+void
+deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first, uint64_t end)
+{
+    deliver->source = DELIVER_FILL;
+    deliver->reader = reader;
+    deliver->off = first;
+    deliver->end = end;
+    fill_seek(reader, first);
+}
+
+static void
+on_warm(void *arg)
+{
+    struct deliver *deliver = arg;
+
+    wake_free(&deliver->warming);
+    deliver->warmed = true;
+    deliver->on_more(deliver->arg);
+}
+
+static void
+on_warm_done(void *arg, enum err rc, uint64_t n)
+{
+    (void)rc; /* the pages come when they are touched, then */
+    (void)n;
+    wake_fulfil(arg);
+}
+
+/* Pages that are not in memory would stop the worker for a disk read: have them brought in. */
+static bool
+must_warm(struct deliver *deliver, const struct iovec *iov, size_t iov_n)
+{
+    struct proxy *proxy = deliver->proxy;
+    bool warmed = deliver->warmed;
+
+    deliver->warmed = false;
+    if (warmed || store_is_resident(proxy_read(proxy), iov, iov_n))
+        return false;
+    deliver->warming = wake_new(proxy->loop, on_warm, deliver);
+    if (deliver->warming == NULL)
+        return false;
+    wake_expect(deliver->warming);
+    if (store_warm(proxy->shared->store, iov, iov_n,
+                   (struct store_done){on_warm_done, deliver->warming}) == OK) {
+        STAT_INC(store_cold_reads);
+        return true;
+    }
+    wake_fulfil(deliver->warming);
+    wake_free(&deliver->warming);
+    return false;
+}
+
+static enum deliver_next
+next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t len_max,
+              struct iovec *iov, size_t *out_n)
+{
+    struct store_reader *reader = proxy_read(deliver->proxy);
+
+    if (deliver->in_section && deliver->object.tail.len == body_len) { /* small: in its record */
+        iov[0].iov_base = (char *)(uintptr_t)deliver->object.tail.ptr + deliver->off;
+        iov[0].iov_len = body_len - deliver->off < len_max ? body_len - deliver->off : len_max;
+        *out_n = 1;
+        return DELIVER_DATA;
+    }
+    if (store_body(reader, oid, body_len, deliver->off, len_max, iov, DELIVER_IOV_MAX, out_n) !=
+            OK ||
+        *out_n == 0)
+        return DELIVER_FAILED;
+    return must_warm(deliver, iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
+}
+
+/* Pieces that the fill has dropped from memory. The open section may be older than the commit that
+ * let it drop them; it holds nothing of a fill's response, so a new one may take its place. */
+static enum deliver_next
+next_dropped(struct deliver *deliver, uint64_t oid, uint64_t until, uint64_t len_max,
+             struct iovec *iov, size_t *out_n)
+{
+    enum deliver_next next;
+
+    if (until - deliver->off < len_max)
+        len_max = until - deliver->off;
+    next = next_in_store(deliver, oid, until, len_max, iov, out_n);
+    if (next == DELIVER_FAILED) {
+        proxy_read_end(deliver->proxy);
+        next = next_in_store(deliver, oid, until, len_max, iov, out_n);
+    }
+    return next;
+}
+
+static enum deliver_next
+next_in_fill(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n)
+{
+    uint64_t oid, until;
+
+    switch (fill_next(deliver->reader, iov, DELIVER_IOV_MAX, out_n, &oid, &until)) {
+    case FILL_NEXT_DATA:
+        return DELIVER_DATA;
+    case FILL_NEXT_STORE:
+        return next_dropped(deliver, oid, until, len_max, iov, out_n);
+    case FILL_NEXT_WAIT:
+        return DELIVER_WAIT;
+    case FILL_NEXT_END:
+        return deliver->end == UINT64_MAX ? DELIVER_END : DELIVER_FAILED;
+    case FILL_NEXT_FAILED:
+        return DELIVER_FAILED;
+    }
+    UNREACHABLE();
+}
+
+/* Not more than len_max bytes; returns how many there are. */
+static uint64_t
+trim(struct iovec *iov, size_t *iov_n, uint64_t len_max)
+{
+    uint64_t len = 0;
+
+    for (size_t i = 0; i < *iov_n; i++) {
+        if (iov[i].iov_len >= len_max - len) {
+            iov[i].iov_len = len_max - len;
+            *iov_n = i + 1;
+            return len_max;
+        }
+        len += iov[i].iov_len;
+    }
+    return len;
+}
+
+enum deliver_next
+deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+             uint64_t *out_len)
+{
+    enum deliver_next next = DELIVER_DATA;
+
+    *out_n = 0;
+    *out_len = 0;
+    if (deliver->source == DELIVER_NOTHING || deliver->off == deliver->end)
+        return DELIVER_END;
+    if (deliver->warming != NULL)
+        return DELIVER_WAIT;
+    if (len_max > DELIVER_BATCH_MAX)
+        len_max = DELIVER_BATCH_MAX;
+    if (deliver->end - deliver->off < len_max)
+        len_max = deliver->end - deliver->off;
+    if (deliver->source == DELIVER_TEXT) {
+        iov[0] = (struct iovec){(char *)(uintptr_t)deliver->text.ptr + deliver->off, len_max};
+        *out_n = 1;
+    } else if (deliver->source == DELIVER_STORE) {
+        next = next_in_store(deliver, deliver->object.oid, deliver->object.body_len, len_max, iov,
+                             out_n);
+    } else {
+        next = next_in_fill(deliver, len_max, iov, out_n);
+    }
+    if (next == DELIVER_DATA)
+        *out_len = trim(iov, out_n, len_max);
+    return next;
+}
+
+void
+deliver_sent(struct deliver *deliver, uint64_t n)
+{
+    deliver->off += n;
+    if (deliver->source == DELIVER_FILL && deliver->reader != NULL)
+        fill_sent(deliver->reader, n);
+}
+
+bool
+deliver_hold(struct deliver *deliver)
+{
+    bool held = true;
+
+    if (deliver->source != DELIVER_STORE || !deliver->in_section)
+        return true;
+    if (deliver->pin.store == NULL && deliver->off != deliver->end)
+        held = store_pin(proxy_read(deliver->proxy), &deliver->object, &deliver->pin);
+    deliver->in_section = false;
+    return held;
+}

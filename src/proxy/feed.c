@@ -1,0 +1,654 @@
+/* One fetch feeding one fill.
+ *
+ *   fetch: head -> [held while an invalidation commits] -> publish -> body -> end -> finish the
+ * fill
+ *
+ * Whatever ends the feed goes through end_feed; its memory goes when the loop's turn ends. */
+#include "proxy/feed.h"
+
+#include "base/stats.h"
+#include "cache/purge.h"
+#include "cache/validate.h"
+#include "cache/vary.h"
+#include "net/wake.h"
+#include "proxy/fetch.h"
+#include "proxy/forward.h"
+#include "proxy/unstorable.h"
+
+#define FEED_TAG 0x66656564U
+
+struct feed {
+    uint32_t tag;
+    struct list link; /* in proxy->feeds */
+    struct loop_reap reap;
+    struct proxy *proxy;
+    struct fill *fill;
+    struct fetch *fetch;
+    struct arena arena;
+    struct http_request request;
+    const struct site_settings *site;
+    struct slice scheme, host;
+    struct sock_addr peer;
+    bool pass, stale_if_error;
+    enum cache_reason reason;
+    bool body_whole; /* of the request */
+    int64_t request_s;
+
+    /* the stored object under validation */
+    bool validating, confirmed;
+    uint64_t stale_oid, stale_body_len, stale_variant;
+    struct slice stale_head;
+    struct cache_object stale;
+    struct store_pin pin;
+
+    /* a head that waits for an invalidation to be on disk */
+    struct fill_head head;
+    struct wake *held;
+    bool ended;
+
+    void (*on_body_wanted)(void *arg);
+    void (*on_interim)(void *arg, const struct http_response *response);
+    void (*on_ended)(void *arg);
+    void *arg;
+};
+
+/* --- the end --- */
+
+static void
+on_reap(struct loop_reap *reap)
+{
+    struct feed *feed = CONTAINER_OF(reap, struct feed, reap);
+
+    arena_fini(&feed->arena);
+    mem_free(feed);
+}
+
+static void
+end_feed(struct feed *feed)
+{
+    ASSERT_TAG(feed, FEED_TAG);
+    feed->tag = TAG_FREED;
+    if (feed->fetch != NULL)
+        fetch_cancel(&feed->fetch);
+    list_remove(&feed->link);
+    wake_free(&feed->held);
+    if (feed->pin.store != NULL)
+        store_unpin(&feed->pin);
+    fill_unref(&feed->fill);
+    if (feed->on_ended != NULL)
+        feed->on_ended(feed->arg);
+    loop_reap(feed->proxy->loop, &feed->reap);
+}
+
+static void
+fail_feed(struct feed *feed, enum err rc, const char *why)
+{
+    fill_fail(feed->fill, rc, why);
+    end_feed(feed);
+}
+
+static void
+complete(struct feed *feed)
+{
+    if (feed->confirmed)
+        fill_finish_update(feed->fill, feed->stale_oid);
+    else
+        fill_finish(feed->fill);
+    end_feed(feed);
+}
+
+static void
+abandon(struct feed *feed)
+{
+    fail_feed(feed, ERR_CANCELLED, "nobody waits for it any more");
+}
+
+/* --- what the response is --- */
+
+/* RFC 9110 section 9.3.2: the length that a GET would have had. */
+static bool
+length_of_head_response(const struct http_response *response, uint64_t *out)
+{
+    const struct http_field *field = http_fields_get(&response->fields, HTTP_CONTENT_LENGTH);
+
+    return field != NULL && slice_to_u64(field->value, out);
+}
+
+static void
+find_length(const struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    head->has_length = true;
+    if (feed->request.method == METHOD_HEAD)
+        head->has_length = length_of_head_response(response, &head->length);
+    else if (response->framing == FRAMING_LENGTH)
+        head->length = response->content_length;
+    else
+        head->has_length = response->framing == FRAMING_NONE;
+}
+
+static enum err
+add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    struct cache_labels labels = {0};
+    enum err rc = cache_vary_build(&feed->arena, &feed->request.fields, &response->fields,
+                                   &head->object.vary, &head->variant);
+
+    if (rc == ERR_LIMIT) {
+        head->reason = REASON_VARY_STAR;
+        return OK;
+    }
+    if (rc == OK)
+        rc = cache_labels_build(&feed->arena, feed->host, &response->fields, &labels);
+    head->labels = labels.ids;
+    head->labels_n = labels.n;
+    head->object.tags = labels.tags;
+    return rc;
+}
+
+/* Remember whether responses under this key can be stored, for those who come next. */
+static void
+note_storability(struct feed *feed, enum cache_reason reason)
+{
+    struct unstorable *table = feed->proxy->shared->unstorable;
+    const struct store_hash *hash = &fill_key(feed->fill)->hash;
+
+    if (reason == REASON_STORED) {
+        unstorable_forget(table, hash);
+        return;
+    }
+    STAT_INC(cache_unstorable);
+    unstorable_note(table, hash, loop_now_ms());
+}
+
+/* Of a response that only passes: its age goes on, for caches before it count. */
+static struct cache_object
+unstored_object(const struct http_response *response, int64_t now_s)
+{
+    const struct http_field *age = http_fields_get(&response->fields, HTTP_AGE);
+    struct cache_object object = {
+        .status = (uint16_t)response->status, .response_s = now_s, .last_modified_s = -1};
+
+    if (age != NULL && !http_delta_s(age->value, &object.initial_age_s))
+        object.initial_age_s = 0;
+    return object;
+}
+
+static enum err
+describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    int64_t now_s = loop_wall_s();
+    enum err rc = OK;
+
+    *head = (struct fill_head){.fwd_status = response->status, .reason = feed->reason};
+    if (!feed->pass)
+        head->reason = fresh_admit(&feed->site->cache, &feed->request, response, feed->request_s,
+                                   now_s, &head->object);
+    if (head->reason == REASON_STORED)
+        rc = add_secondary_keys(feed, response, head);
+    if (head->reason != REASON_STORED)
+        head->object = unstored_object(response, now_s);
+    find_length(feed, response, head);
+    if (head->reason == REASON_STORED && head->has_length &&
+        head->length > store_object_max_len(feed->proxy->shared->store))
+        head->reason = REASON_TOO_LARGE;
+    if (!feed->pass && rc == OK)
+        note_storability(feed, head->reason);
+    if (rc == OK)
+        rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
+                                 &head->text);
+    return rc;
+}
+
+/* The origin's 304 says that what is stored must not be: it serves this once. */
+static void
+forget_stored(struct feed *feed, struct fill_head *head)
+{
+    struct store_purge row = {.kind = STORE_PURGE_KEY, .text = fill_key(feed->fill)->text};
+    uint64_t id;
+
+    head->reason = REASON_NO_STORE;
+    if (store_purge(feed->proxy->shared->store, &row, 1, (struct store_done){0}, &id) == OK)
+        STAT_INC(cache_invalidated);
+}
+
+/* A 304 that confirms the stored object: its head with the new fields, its body as it is.
+ * RFC 9111 section 4.3.4. */
+static enum err
+describe_confirmed(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    struct http_fields merged;
+    struct cache_labels labels = {0};
+    int64_t now_s = loop_wall_s();
+    enum err rc;
+
+    *head = (struct fill_head){
+        .object = feed->stale,
+        .variant = feed->stale_variant,
+        .has_length = true,
+        .length = feed->stale_body_len,
+        .reason = REASON_STORED,
+        .fwd_status = response->status,
+    };
+    rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
+    if (rc == OK && !fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
+                                  now_s, &head->object))
+        forget_stored(feed, head);
+    if (rc == OK)
+        rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
+    head->labels = labels.ids;
+    head->labels_n = labels.n;
+    head->object.tags = labels.tags;
+    head->body_pin = feed->pin;
+    return rc;
+}
+
+/* --- invalidation, RFC 9111 section 4.4 --- */
+
+static bool
+is_known(struct feed *feed, const struct store_purge *row)
+{
+    struct store_key key = {.hash = store_hash(row->text), .text = row->text};
+    struct store_cursor cursor = {.key = &key};
+    struct store_object object;
+
+    return store_find(proxy_read(feed->proxy), &cursor, &object) ||
+           fill_is_under_way(feed->proxy->shared->fills, &key);
+}
+
+static void
+on_invalidated(void *arg, enum err rc, uint64_t n)
+{
+    (void)rc; /* what could not be removed was logged by the store; the response stands */
+    (void)n;
+    wake_fulfil(arg);
+}
+
+static void publish(struct feed *feed);
+
+static void
+on_hold_over(void *arg)
+{
+    struct feed *feed = arg;
+
+    wake_free(&feed->held);
+    publish(feed);
+}
+
+/* True: the head is held until what the method made obsolete is gone. */
+static bool
+hold_for_invalidation(struct feed *feed, const struct http_response *response)
+{
+    struct url base = {.scheme = feed->scheme,
+                       .authority = feed->host,
+                       .path = feed->request.path,
+                       .query = feed->request.query};
+    struct store_purge rows[PURGE_INVALIDATED_MAX];
+    size_t rows_n, known_n = 0;
+    uint64_t id;
+
+    if (!purge_invalidates(feed->request.method, response->status) ||
+        url_parse_authority(feed->host, &base.host, &base.port) != OK ||
+        purge_invalidated(&feed->arena, &base, response, rows, &rows_n) != OK)
+        return false;
+    for (size_t i = 0; i < rows_n; i++)
+        if (is_known(feed, &rows[i]))
+            rows[known_n++] = rows[i];
+    if (known_n == 0)
+        return false;
+    feed->held = wake_new(feed->proxy->loop, on_hold_over, feed);
+    if (feed->held == NULL)
+        return false;
+    wake_expect(feed->held);
+    if (store_purge(feed->proxy->shared->store, rows, known_n,
+                    (struct store_done){on_invalidated, feed->held}, &id) != OK) {
+        wake_fulfil(feed->held);
+        return true;
+    }
+    STAT_ADD(cache_invalidated, known_n);
+    return true;
+}
+
+/* --- the fetch's events --- */
+
+static void
+publish(struct feed *feed)
+{
+    enum err rc = fill_publish(feed->fill, &feed->head);
+
+    if (rc != OK) {
+        fail_feed(feed, rc, "out of memory");
+        return;
+    }
+    if (feed->head.body_pin.store != NULL)
+        feed->pin.store = NULL; /* the fill's now */
+    if (feed->ended)
+        complete(feed);
+    else if (!fill_is_wanted(feed->fill))
+        abandon(feed);
+    else
+        fetch_resume(feed->fetch);
+}
+
+static enum err start_fetch(struct feed *feed);
+
+/* A 304 that speaks of something else: ask again, without conditions (RFC 9111 section 4.3.3). */
+static void
+fetch_anew(struct feed *feed)
+{
+    enum err rc;
+
+    fetch_cancel(&feed->fetch);
+    feed->validating = false;
+    rc = start_fetch(feed);
+    if (rc != OK)
+        fail_feed(feed, rc, "no second request after a 304 that does not match");
+}
+
+static bool
+is_server_failure(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 ||
+           status == 504; /* RFC 5861 section 4 */
+}
+
+static void
+on_head(void *arg, const struct http_response *response)
+{
+    struct feed *feed = arg;
+    bool not_modified = feed->validating && response->status == 304;
+    enum err rc;
+
+    ASSERT_TAG(feed, FEED_TAG);
+    if (not_modified && !validate_confirms(&feed->stale, &response->fields, loop_wall_s())) {
+        fetch_anew(feed);
+        return;
+    }
+    if (response->status == 304 && !feed->validating && !feed->pass) {
+        fail_feed(feed, ERR_ORIGIN_SYNTAX, "the origin sent a 304 that nobody asked for");
+        return;
+    }
+    if (feed->stale_if_error && is_server_failure(response->status)) {
+        fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
+        return;
+    }
+    rc = not_modified ? describe_confirmed(feed, response, &feed->head)
+                      : describe(feed, response, &feed->head);
+    if (rc != OK) {
+        fail_feed(feed, rc, "the response head could not be kept");
+        return;
+    }
+    feed->confirmed = not_modified;
+    if (not_modified)
+        STAT_INC(cache_revalidated);
+    if (!hold_for_invalidation(feed, response))
+        publish(feed);
+    proxy_read_end(feed->proxy);
+}
+
+static size_t
+on_room(void *arg, char **out_room)
+{
+    struct feed *feed = arg;
+
+    return feed->held != NULL ? 0 : fill_room(feed->fill, out_room);
+}
+
+static void
+on_filled(void *arg, size_t n)
+{
+    struct feed *feed = arg;
+
+    if (!fill_filled(feed->fill, n))
+        abandon(feed);
+}
+
+static void
+on_end(void *arg)
+{
+    struct feed *feed = arg;
+
+    feed->fetch = NULL;
+    feed->ended = true;
+    if (feed->held == NULL)
+        complete(feed);
+}
+
+static void
+on_fail(void *arg, enum err rc, const char *why)
+{
+    struct feed *feed = arg;
+
+    feed->fetch = NULL;
+    fail_feed(feed, rc, why);
+}
+
+static void
+on_interim(void *arg, const struct http_response *response)
+{
+    struct feed *feed = arg;
+
+    if (feed->on_interim != NULL)
+        feed->on_interim(feed->arg, response);
+}
+
+static void
+on_body_wanted(void *arg)
+{
+    struct feed *feed = arg;
+
+    if (feed->on_body_wanted != NULL)
+        feed->on_body_wanted(feed->arg);
+}
+
+/* The fill has room again, or its last reader left. */
+static void
+on_room_again(void *arg)
+{
+    struct feed *feed = arg;
+
+    if (feed->held != NULL || feed->fetch == NULL || fill_state(feed->fill) == FILL_WAITING)
+        return;
+    if (fill_is_wanted(feed->fill))
+        fetch_resume(feed->fetch);
+    else
+        abandon(feed);
+}
+
+/* --- the start --- */
+
+static enum err
+copy_slice(struct arena *arena, struct slice *text)
+{
+    return arena_copy(arena, *text, text);
+}
+
+/* The client's request may end long before the fetch does. */
+static enum err
+copy_request(struct feed *feed, const struct http_request *from)
+{
+    struct http_request *to = &feed->request;
+    struct slice *texts[] = {&to->method_text, &to->target, &to->scheme,   &to->host,
+                             &to->path,        &to->query,  &feed->scheme, &feed->host};
+    enum err rc = OK;
+
+    *to = *from;
+    to->fields.items = arena_alloc(&feed->arena, from->fields.n * sizeof(struct http_field) + 1);
+    if (to->fields.items == NULL)
+        return ERR_NOMEM;
+    to->fields.cap = from->fields.n;
+    for (size_t i = 0; i < ARRAY_LEN(texts) && rc == OK; i++)
+        rc = copy_slice(&feed->arena, texts[i]);
+    for (unsigned i = 0; i < from->fields.n && rc == OK; i++) {
+        to->fields.items[i] = from->fields.items[i];
+        rc = copy_slice(&feed->arena, &to->fields.items[i].name);
+        if (rc == OK)
+            rc = copy_slice(&feed->arena, &to->fields.items[i].value);
+    }
+    return rc;
+}
+
+static enum err
+remember_stale(struct feed *feed, const struct store_object *stale)
+{
+    struct slice meta;
+    enum err rc = arena_copy(&feed->arena, stale->head, &feed->stale_head);
+
+    if (rc == OK)
+        rc = arena_copy(&feed->arena, stale->meta, &meta);
+    if (rc == OK)
+        rc = cache_object_decode(meta, &feed->stale);
+    if (rc != OK)
+        return rc;
+    feed->stale_oid = stale->oid;
+    feed->stale_body_len = stale->body_len;
+    feed->stale_variant = stale->variant;
+    /* One that is going cannot be confirmed: the whole is fetched. */
+    feed->validating = store_pin(proxy_read(feed->proxy), stale, &feed->pin);
+    return OK;
+}
+
+/* A length of 0 is said to the origin, but there is nothing to wait for. */
+static enum http_framing
+body_framing(const struct http_request *request)
+{
+    return fresh_has_body(request) ? request->framing : FRAMING_NONE;
+}
+
+static enum err
+start_fetch(struct feed *feed)
+{
+    static const struct fetch_events events = {
+        .on_interim = on_interim,
+        .on_head = on_head,
+        .on_room = on_room,
+        .on_filled = on_filled,
+        .on_end = on_end,
+        .on_fail = on_fail,
+        .on_body_wanted = on_body_wanted,
+    };
+    struct origin *origin = feed->proxy->origins[feed->site->origin];
+    struct forward_plan plan = {
+        .request = &feed->request,
+        .scheme = feed->scheme,
+        .host = feed->host,
+        .host_header = origin_settings(origin)->host_header,
+        .node_name = feed->proxy->settings->node_name,
+        .peer = &feed->peer,
+        .for_store = !feed->pass,
+    };
+    struct fetch_request request = {.method = feed->request.method,
+                                    .body_framing = body_framing(&feed->request),
+                                    .body_len = feed->request.content_length};
+    enum err rc = OK;
+
+    if (feed->validating)
+        rc = validate_conditions(&feed->arena, &feed->stale, &plan.conditions);
+    if (rc == OK)
+        rc = forward_head(&feed->arena, &plan, &request.head);
+    feed->request_s = loop_wall_s();
+    return rc == OK ? fetch_start(origin, &request, &events, feed, &feed->fetch) : rc;
+}
+
+static enum err
+feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, struct feed **out)
+{
+    struct feed *feed = mem_zalloc(sizeof(*feed));
+    enum err rc;
+
+    if (feed == NULL)
+        return ERR_NOMEM;
+    feed->tag = FEED_TAG;
+    feed->proxy = proxy;
+    feed->reap.fn = on_reap;
+    feed->fill = fill_ref(fill);
+    arena_init(&feed->arena, 0);
+    list_init(&feed->link);
+    feed->site = plan->site;
+    feed->scheme = plan->scheme;
+    feed->host = plan->host;
+    feed->peer = *plan->peer;
+    feed->pass = plan->pass;
+    feed->reason = plan->reason;
+    feed->stale_if_error = plan->stale_if_error;
+    feed->body_whole = body_framing(plan->request) == FRAMING_NONE;
+    rc = copy_request(feed, plan->request);
+    if (rc == OK && plan->stale != NULL)
+        rc = remember_stale(feed, plan->stale);
+    *out = feed;
+    return rc;
+}
+
+enum err
+feed_start(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, struct feed **out)
+{
+    struct feed *feed = NULL;
+    enum err rc = feed_new(proxy, fill, plan, &feed);
+
+    if (rc == OK)
+        rc = fill_on_room(fill, proxy->loop, on_room_again, feed);
+    if (rc == OK)
+        rc = start_fetch(feed);
+    if (rc != OK) {
+        fill_fail(fill, rc, "the fetch could not be started");
+        if (feed != NULL)
+            end_feed(feed);
+        return rc;
+    }
+    list_push(&proxy->feeds, &feed->link);
+    feed->on_body_wanted = plan->on_body_wanted;
+    feed->on_interim = plan->on_interim;
+    feed->on_ended = plan->on_ended;
+    feed->arg = plan->arg;
+    *out = feed;
+    return OK;
+}
+
+enum err
+feed_send_body(struct feed *feed, struct slice data, size_t *out_taken)
+{
+    enum err rc = ERR_CLOSED;
+
+    ASSERT_TAG(feed, FEED_TAG);
+    *out_taken = 0;
+    if (feed->fetch != NULL)
+        rc = fetch_send_body(feed->fetch, data, out_taken);
+    if (rc == ERR_NOMEM) /* a body with a hole must not go on */
+        fail_feed(feed, rc, "no memory for the request body");
+    return rc;
+}
+
+void
+feed_end_body(struct feed *feed)
+{
+    ASSERT_TAG(feed, FEED_TAG);
+    feed->body_whole = true;
+    if (feed->fetch != NULL)
+        fetch_end_body(feed->fetch);
+}
+
+void
+feed_detach(struct feed **slot)
+{
+    struct feed *feed = *slot;
+    bool unsafe;
+
+    *slot = NULL;
+    if (feed == NULL)
+        return;
+    ASSERT_TAG(feed, FEED_TAG);
+    feed->on_body_wanted = NULL;
+    feed->on_interim = NULL;
+    feed->on_ended = NULL;
+    /* An unsafe request that went out whole may have its effect: its answer invalidates. */
+    unsafe = !http_method_is_safe(feed->request.method) && fill_state(feed->fill) == FILL_WAITING;
+    if (!feed->body_whole || (!unsafe && !fill_is_wanted(feed->fill)))
+        abandon(feed);
+}
+
+void
+feed_abort_all(struct proxy *proxy)
+{
+    LIST_FOREACH (&proxy->feeds, link) {
+        fail_feed(CONTAINER_OF(link, struct feed, link), ERR_CANCELLED, "brink is stopping");
+    }
+}

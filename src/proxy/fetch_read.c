@@ -1,0 +1,438 @@
+/* The response: heads as they come, then the body, decoded into the reader's memory.
+ *
+ * Reads go to scratch memory of the thread; what must outlive a run of the machine is copied to
+ * `kept`: a head that came in part, body bytes for which there was no room. Bodies without a coding
+ * are read straight into the reader's memory. */
+#include "proxy/fetch_impl.h"
+
+#include "base/stats.h"
+
+enum {
+    SCRATCH_LEN = 65536,
+    HEAD_READ_LEN = 32768, /* of the first read: a small response whole */
+    KEPT_MIN = 4096,
+    INTERIM_MAX = 20,
+    READS_MAX = 16 /* in one run, so that one fast origin does not hold up the others */
+};
+
+static _Thread_local char scratch[SCRATCH_LEN];
+
+/* --- the head --- */
+
+/* The connection is gone. RFC 9110 section 9.2.2, RFC 9112 section 9.3.1: a request that can be
+ * repeated is, when the connection was kept from before and no byte of an answer came. */
+static enum step
+lost(struct fetch *fetch)
+{
+    if (!fetch->reused || fetch->answered || fetch->body_begun || fetch->fresh_only ||
+        !http_method_is_idempotent(fetch->method))
+        return fetch_fail(fetch, ERR_ORIGIN_CLOSED,
+                          fetch->answered ? "closed within the response head"
+                                          : "closed without a response");
+    STAT_INC(origin_retries);
+    fetch_drop_conn(fetch);
+    fetch->fresh_only = true;
+    fetch->refused = false;
+    fetch->tried = 0;
+    fetch->head_sent = 0;
+    loop_timer_clear(&fetch->timer);
+    return fetch_goto(fetch, FETCH_PICK);
+}
+
+static enum err
+grow_kept(struct fetch *fetch, size_t need)
+{
+    size_t cap = fetch->kept_cap < KEPT_MIN ? KEPT_MIN : fetch->kept_cap;
+    char *grown;
+
+    if (need <= fetch->kept_cap)
+        return OK;
+    while (cap < need)
+        cap *= 2;
+    grown = mem_realloc(fetch->kept, cap);
+    if (grown == NULL)
+        return ERR_NOMEM;
+    fetch->kept = grown;
+    fetch->kept_cap = cap;
+    return OK;
+}
+
+static bool
+is_kept(const struct fetch *fetch, const char *ptr)
+{
+    return fetch->kept != NULL && ptr >= fetch->kept && ptr < fetch->kept + fetch->kept_cap;
+}
+
+/* Saves bytes from the scratch memory (or from further on in `kept`) at the start of `kept`. */
+static enum err
+keep(struct fetch *fetch, struct slice bytes)
+{
+    enum err rc = is_kept(fetch, bytes.ptr) ? OK : grow_kept(fetch, bytes.len);
+
+    if (rc == OK && bytes.len > 0)
+        memmove(fetch->kept, bytes.ptr, bytes.len);
+    if (rc == OK)
+        fetch->kept_len = bytes.len;
+    return rc;
+}
+
+/* More of the head: to scratch memory, or behind what is kept of it. */
+static enum err
+read_head(struct fetch *fetch, struct slice *out)
+{
+    char *to = scratch;
+    size_t cap = HEAD_READ_LEN, n;
+    enum err rc;
+
+    if (fetch->kept_len > 0) {
+        rc = grow_kept(fetch, fetch->kept_len + KEPT_MIN);
+        if (rc != OK)
+            return rc;
+        to = fetch->kept + fetch->kept_len;
+        cap = fetch->kept_cap - fetch->kept_len;
+    }
+    rc = chan_read(&fetch->conn->chan, to, cap, &n);
+    if (rc != OK)
+        return rc;
+    STAT_ADD(origin_bytes_in, n);
+    if (n < cap)
+        fetch->ready &= ~(unsigned)CHAN_READ;
+    *out = slice_of(to - fetch->kept_len, fetch->kept_len + n);
+    return OK;
+}
+
+static bool
+is_interim(unsigned status)
+{
+    return status < 200;
+}
+
+/* RFC 9110 section 15.2: 100 is not for us to pass on, 101 only comes when asked for. */
+static enum step
+tell_interim(struct fetch *fetch, const struct http_response *response)
+{
+    if (response->status == 101)
+        return fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "101 without being asked");
+    if (++fetch->interim_n > INTERIM_MAX)
+        return fetch_fail(fetch, ERR_ORIGIN_LIMIT, "too many interim responses");
+    if (fetch->state == FETCH_HEAD && !fetch_unsent(fetch))
+        fetch_deadline(fetch, fetch->origin->settings->first_byte_ms);
+    if (response->status != 100 && fetch->events.on_interim != NULL)
+        fetch->events.on_interim(fetch->arg, response);
+    return STEP_AGAIN;
+}
+
+static enum step
+tell_head(struct fetch *fetch, const struct http_response *response)
+{
+    fetch->keep_alive = response->keep_alive && !fetch_unsent(fetch) && !fetch->refused;
+    if (fetch_unsent(fetch))
+        fetch_stop_sending(fetch);
+    fetch->kept_len = 0; /* fetch->in may still point there */
+    h1_body_init(&fetch->body, response->framing, response->content_length);
+    if (!fetch_want(fetch, CHAN_READ))
+        return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
+    fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    (void)fetch_goto(fetch, FETCH_BODY);
+    fetch->events.on_head(fetch->arg, response);
+    return STEP_AGAIN;
+}
+
+/* One whole head at the start of fetch->in. */
+static enum step
+parse_head(struct fetch *fetch, size_t len)
+{
+    struct arena *arena = &fetch->origin->arena;
+    struct http_response response;
+    struct h1_fault fault = {.why = "no memory for the response head"};
+    struct slice head = slice_first(fetch->in, len);
+    enum err rc;
+
+    arena_reset(arena);
+    rc = h1_parse_response(head, fetch->method, &fetch->origin->settings->head_limits, arena,
+                           &response, &fault);
+    if (rc != OK)
+        return fetch_fail(fetch, rc, fault.why);
+    fetch->in = slice_skip(fetch->in, len);
+    fetch->scanned = 0;
+    return is_interim(response.status) ? tell_interim(fetch, &response)
+                                       : tell_head(fetch, &response);
+}
+
+/* The head is not whole: what came of it is kept, and the rest of the request sent meanwhile. */
+static enum step
+await_more_head(struct fetch *fetch)
+{
+    if (fetch->in.len >= fetch->origin->settings->head_limits.head_max)
+        return fetch_fail(fetch, ERR_ORIGIN_LIMIT, "the response head is too large");
+    if (fetch->in.len == 0)
+        fetch->kept_len = 0;
+    else if (keep(fetch, fetch->in) != OK)
+        return fetch_fail(fetch, ERR_NOMEM, "no memory for the response head");
+    fetch->in = SLICE_NONE;
+    if ((fetch->ready & CHAN_READ) != 0)
+        return STEP_AGAIN;
+    if (fetch_unsent(fetch) && !fetch->refused)
+        return fetch_goto(fetch, FETCH_SEND);
+    return STEP_WAIT;
+}
+
+static enum step
+parse_heads(struct fetch *fetch)
+{
+    const struct h1_limits *limits = &fetch->origin->settings->head_limits;
+    size_t len;
+
+    while (fetch->state == FETCH_HEAD) {
+        enum err rc = h1_find_head(fetch->in.ptr, fetch->in.len, limits, &fetch->scanned, &len);
+
+        if (rc == ERR_AGAIN)
+            return await_more_head(fetch);
+        if (rc != OK)
+            return rc == ERR_BAD_REQUEST
+                       ? fetch_fail(fetch, ERR_ORIGIN_SYNTAX,
+                                    "a bare CR, LF or NUL in the response head")
+                       : fetch_fail(fetch, ERR_ORIGIN_LIMIT, "the response head is too large");
+        (void)parse_head(fetch, len);
+    }
+    return STEP_AGAIN;
+}
+
+enum step
+fetch_on_head(struct fetch *fetch)
+{
+    enum err rc;
+
+    if ((fetch->ready & CHAN_READ) == 0)
+        return fetch_unsent(fetch) && !fetch->refused ? fetch_goto(fetch, FETCH_SEND) : STEP_WAIT;
+    rc = read_head(fetch, &fetch->in);
+    if (rc == ERR_NOMEM)
+        return fetch_fail(fetch, rc, "no memory for the response head");
+    if (rc == ERR_AGAIN) {
+        fetch->ready &= ~(unsigned)CHAN_READ;
+        if (fetch->refused && fetch->timer.deadline_ms == 0)
+            fetch_deadline(fetch, fetch->origin->settings->first_byte_ms);
+        return fetch_unsent(fetch) && !fetch->refused ? fetch_goto(fetch, FETCH_SEND) : STEP_WAIT;
+    }
+    if (rc != OK)
+        return lost(fetch);
+    fetch->answered = true;
+    return parse_heads(fetch);
+}
+
+/* --- the body --- */
+
+/* Memory of the reader that is being filled. */
+struct room {
+    char *ptr;
+    size_t len, used;
+};
+
+/* Tells what was filled. False: the owner cancelled. */
+static bool
+tell_filled(struct fetch *fetch, struct room *room)
+{
+    size_t n = room->used;
+
+    *room = (struct room){0};
+    if (n > 0)
+        fetch->events.on_filled(fetch->arg, n);
+    return fetch->state == FETCH_BODY;
+}
+
+/* False: there is none now, or the owner cancelled. */
+static bool
+find_room(struct fetch *fetch, struct room *room)
+{
+    if (room->used < room->len)
+        return true;
+    if (!tell_filled(fetch, room))
+        return false;
+    fetch->paused = true; /* fetch_resume from inside on_room undoes it */
+    room->len = fetch->events.on_room(fetch->arg, &room->ptr);
+    if (fetch->state != FETCH_BODY)
+        return false;
+    if (room->len > 0)
+        fetch->paused = false;
+    return room->len > 0;
+}
+
+/* Copies fetch->data into the reader's memory. False: some is left, or the owner cancelled. */
+static bool
+give_data(struct fetch *fetch, struct room *room)
+{
+    while (fetch->data.len > 0) {
+        size_t n;
+
+        if (!find_room(fetch, room))
+            return false;
+        n = room->len - room->used;
+        n = fetch->data.len < n ? fetch->data.len : n;
+        memcpy(room->ptr + room->used, fetch->data.ptr, n);
+        room->used += n;
+        fetch->data = slice_skip(fetch->data, n);
+    }
+    return true;
+}
+
+/* No room: reading stops until fetch_resume, without a deadline, and what was read but not given
+ * is kept. data and in lie behind each other. */
+static enum step
+pause_reading(struct fetch *fetch)
+{
+    size_t decoded = fetch->data.len;
+    struct slice rest =
+        decoded > 0 ? slice_of(fetch->data.ptr, decoded + fetch->in.len) : fetch->in;
+
+    if (!fetch->paused)
+        return STEP_AGAIN; /* room came at once */
+    if (rest.len > 0 && keep(fetch, rest) != OK)
+        return fetch_fail(fetch, ERR_NOMEM, "no memory for the response body");
+    fetch->data = decoded > 0 ? slice_of(fetch->kept, decoded) : SLICE_NONE;
+    fetch->in =
+        rest.len > decoded ? slice_of(fetch->kept + decoded, rest.len - decoded) : SLICE_NONE;
+    loop_timer_clear(&fetch->timer);
+    if (!fetch_want(fetch, 0))
+        return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
+    return STEP_WAIT;
+}
+
+/* Gives on what was read. STEP_AGAIN: all of it, or the fetch moved on. */
+static enum step
+give_input(struct fetch *fetch)
+{
+    struct room room = {0};
+
+    for (;;) {
+        if (!give_data(fetch, &room)) {
+            if (fetch->state != FETCH_BODY)
+                return STEP_AGAIN;
+            return pause_reading(fetch);
+        }
+        if (fetch->in.len == 0 || fetch->body.done)
+            break;
+        if (h1_body_next(&fetch->body, &fetch->in, &fetch->data) != OK) {
+            (void)tell_filled(fetch, &room);
+            return fetch->state == FETCH_BODY
+                       ? fetch_fail(fetch, ERR_ORIGIN_FRAMING, "malformed chunked coding")
+                       : STEP_AGAIN;
+        }
+    }
+    (void)tell_filled(fetch, &room);
+    return STEP_AGAIN;
+}
+
+/* The connection ended. Without a length that is the body's end (RFC 9112 section 6.3, item 8). */
+static enum step
+end_of_input(struct fetch *fetch, enum err rc)
+{
+    fetch->keep_alive = false;
+    if (rc == ERR_CLOSED && h1_body_end(&fetch->body) == OK)
+        return STEP_AGAIN;
+    return fetch_fail(fetch, ERR_ORIGIN_CLOSED,
+                      rc == ERR_CLOSED ? "closed within the response body"
+                                       : "reset within the response body");
+}
+
+/* One read into `to`. STEP_WAIT: nothing is there. */
+static enum step
+read_some(struct fetch *fetch, char *to, size_t cap, size_t *out_n)
+{
+    enum err rc = chan_read(&fetch->conn->chan, to, cap, out_n);
+
+    if (rc == OK) {
+        STAT_ADD(origin_bytes_in, *out_n);
+        if (*out_n < cap)
+            fetch->ready &= ~(unsigned)CHAN_READ; /* the event tells when there is more */
+        return STEP_AGAIN;
+    }
+    *out_n = 0;
+    fetch->ready &= ~(unsigned)CHAN_READ;
+    return rc == ERR_AGAIN ? STEP_WAIT : end_of_input(fetch, rc);
+}
+
+/* Straight into the reader's memory: bodies without a coding. Not past a length's end. */
+static enum step
+read_direct(struct fetch *fetch, struct room *room)
+{
+    size_t cap = room->len, n;
+    struct slice taken, data;
+    enum step step;
+
+    if (fetch->body.framing == FRAMING_LENGTH && fetch->body.left < cap)
+        cap = (size_t)fetch->body.left;
+    step = read_some(fetch, room->ptr, cap, &n);
+    if (n == 0)
+        return step;
+    taken = slice_of(room->ptr, n);
+    if (h1_body_next(&fetch->body, &taken, &data) != OK || taken.len > 0)
+        UNREACHABLE(); /* no coding, and not past the end */
+    room->used = n;
+    (void)tell_filled(fetch, room);
+    return STEP_AGAIN;
+}
+
+/* To scratch memory, to be decoded from there: not much more than there is room for. */
+static enum step
+read_coded(struct fetch *fetch, const struct room *room)
+{
+    size_t cap = room->len < SCRATCH_LEN - KEPT_MIN ? room->len + KEPT_MIN : SCRATCH_LEN, n;
+    enum step step = read_some(fetch, scratch, cap, &n);
+
+    if (n > 0)
+        fetch->in = slice_of(scratch, n);
+    return step;
+}
+
+static enum step
+read_body(struct fetch *fetch)
+{
+    struct room room = {0};
+    enum step step;
+
+    if (!find_room(fetch, &room))
+        return fetch->state == FETCH_BODY ? pause_reading(fetch) : STEP_AGAIN;
+    step = fetch->body.framing == FRAMING_CHUNKED ? read_coded(fetch, &room)
+                                                  : read_direct(fetch, &room);
+    if (fetch->state == FETCH_BODY)
+        fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    return step;
+}
+
+enum step
+fetch_on_body(struct fetch *fetch)
+{
+    unsigned reads_n = 0;
+    enum step step = STEP_AGAIN;
+
+    if (fetch->paused)
+        return STEP_WAIT;
+    while (step == STEP_AGAIN && fetch->state == FETCH_BODY) {
+        if (fetch->data.len > 0 || (fetch->in.len > 0 && !fetch->body.done)) {
+            step = give_input(fetch);
+            continue;
+        }
+        if (fetch->body.done)
+            return fetch_goto(fetch, FETCH_DONE);
+        if (!fetch_want(fetch, CHAN_READ))
+            return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
+        if ((fetch->ready & CHAN_READ) == 0 || reads_n++ == READS_MAX) {
+            fetch->ready = 0; /* the event comes again */
+            return STEP_WAIT;
+        }
+        step = read_body(fetch);
+    }
+    return step;
+}
+
+void
+fetch_resume(struct fetch *fetch)
+{
+    ASSERT_TAG(fetch, FETCH_TAG);
+    if (!fetch->paused || fetch->state != FETCH_BODY)
+        return;
+    fetch->paused = false;
+    fetch->ready |= CHAN_READ; /* most likely */
+    fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    fetch_kick(fetch);
+}

@@ -1,0 +1,394 @@
+/* The feeder's side of a fill: its head, its blocks, its way into the store, its end. */
+#include "proxy/fill_impl.h"
+
+#include "base/stats.h"
+
+enum { TRY_AGAIN_MS = 100 };
+
+void
+fill_drop_block(struct fill *fill, size_t i)
+{
+    STAT_ADD(fill_bytes, -(int64_t)fill->blocks[i]->cap);
+    block_unref(&fill->blocks[i]);
+}
+
+void
+fill_on_room_timer(struct loop_timer *timer)
+{
+    wake_post(CONTAINER_OF(timer, struct fill, room_timer)->room_wake);
+}
+
+static void
+wake_readers(struct fill *fill) /* locked */
+{
+    LIST_FOREACH (&fill->readers, link) {
+        wake_post(CONTAINER_OF(link, struct fill_reader, link)->wake);
+    }
+}
+
+/* Where the copies of a head's texts go, one behind the other. */
+static struct slice
+place(char **room, struct slice text)
+{
+    struct slice copy = slice_of(*room, text.len);
+
+    if (text.len > 0)
+        memcpy(*room, text.ptr, text.len);
+    *room += text.len;
+    return copy;
+}
+
+static struct fill_head *
+copy_head(const struct fill_head *head)
+{
+    const struct cache_object *object = &head->object;
+    struct slice labels = slice_of(head->labels, head->labels_n * sizeof(*head->labels));
+    size_t len =
+        labels.len + head->text.len + object->etag.len + object->vary.len + object->tags.len;
+    struct fill_head *copy = mem_alloc(sizeof(*copy) + len);
+    char *room = (char *)(copy + 1);
+
+    if (copy == NULL)
+        return NULL;
+    *copy = *head;
+    copy->labels = (const uint64_t *)(const void *)place(&room, labels).ptr;
+    copy->text = place(&room, head->text);
+    copy->object.etag = place(&room, object->etag);
+    copy->object.vary = place(&room, object->vary);
+    copy->object.tags = place(&room, object->tags);
+    return copy;
+}
+
+enum err
+fill_publish(struct fill *fill, const struct fill_head *head)
+{
+    struct fill_head *copy = copy_head(head);
+    bool storable = head->reason == REASON_STORED;
+
+    ASSERT_TAG(fill, FILL_TAG);
+    if (copy == NULL)
+        return ERR_NOMEM;
+    (void)pthread_mutex_lock(&fill->lock);
+    ASSERT(fill->state == FILL_WAITING && fill->head == NULL);
+    fill->head = copy;
+    fill->state = FILL_BODY;
+    if (!storable) {
+        fill->storing = false;
+        store_put_release(&fill->put);
+    }
+    wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    if (!storable)
+        fill_delist(fill);
+    return OK;
+}
+
+static struct block *
+last_block(struct fill *fill)
+{
+    return fill->blocks_n == 0 ? NULL : fill->blocks[fill->blocks_n - 1];
+}
+
+static uint64_t
+slowest_reader(struct fill *fill) /* locked */
+{
+    uint64_t off = fill->body_len;
+
+    LIST_FOREACH (&fill->readers, link) {
+        const struct fill_reader *reader = CONTAINER_OF(link, struct fill_reader, link);
+
+        if (reader->off < off)
+            off = reader->off;
+    }
+    return off;
+}
+
+uint64_t
+fill_stored_len(const struct fill *fill)
+{
+    return fill->put != NULL ? store_put_stored_len(fill->put) : fill->stored_len;
+}
+
+/* Drop full blocks from the front: what the store has committed, and, when the object does not go
+ * there, what every reader has passed. */
+static void
+drop_blocks(struct fill *fill) /* locked */
+{
+    uint64_t stored = fill_stored_len(fill);
+    uint64_t passed = fill->storing ? 0 : slowest_reader(fill);
+    uint64_t until = stored > passed ? stored : passed;
+    size_t n = 0;
+
+    while (n < fill->blocks_n && (fill->first + n + 1) * BLOCK_FULL_LEN <= until)
+        fill_drop_block(fill, n++);
+    if (n == 0)
+        return;
+    fill->first += n;
+    fill->blocks_n -= n;
+    memmove(fill->blocks, fill->blocks + n, fill->blocks_n * sizeof(struct block *));
+}
+
+static bool
+window_used_up(const struct fill *fill) /* locked */
+{
+    return (uint64_t)fill->blocks_n * BLOCK_FULL_LEN >= fill->table->window_len;
+}
+
+/* A block that fits the rest of the body when its length is known. */
+static enum err
+add_block(struct fill *fill) /* locked */
+{
+    uint64_t left = BLOCK_FULL_LEN;
+    struct block *block;
+
+    if (fill->blocks_n == fill->blocks_cap) {
+        size_t cap = fill->blocks_cap == 0 ? 4 : fill->blocks_cap * 2;
+        struct block **blocks = mem_realloc(fill->blocks, cap * sizeof(struct block *));
+
+        if (blocks == NULL)
+            return ERR_NOMEM;
+        fill->blocks = blocks;
+        fill->blocks_cap = cap;
+    }
+    if (fill->head != NULL && fill->head->has_length)
+        left = fill->head->length - fill->body_len;
+    block = block_new(left < BLOCK_FULL_LEN ? (size_t)left : BLOCK_FULL_LEN);
+    if (block == NULL)
+        return ERR_NOMEM;
+    fill->blocks[fill->blocks_n++] = block;
+    STAT_ADD(fill_bytes, block->cap);
+    return OK;
+}
+
+size_t
+fill_room(struct fill *fill, char **out_room)
+{
+    struct block *block;
+    size_t room = 0;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    block = last_block(fill);
+    if (block == NULL || block->len == block->cap) {
+        if (window_used_up(fill))
+            drop_blocks(fill);
+        fill->starved = window_used_up(fill);
+        block = !fill->starved && add_block(fill) == OK ? last_block(fill) : NULL;
+    }
+    if (block != NULL) {
+        *out_room = block->data + block->len;
+        room = block->cap - block->len;
+    }
+    (void)pthread_mutex_unlock(&fill->lock);
+    /* Readers and the store's commits wake the feeder; a timer only sees to it that memory which
+     * ran out is tried again. */
+    if (room == 0 && fill->room_loop != NULL)
+        loop_timer_set(fill->room_loop, &fill->room_timer, TRY_AGAIN_MS);
+    return room;
+}
+
+static bool
+is_wanted(const struct fill *fill) /* locked */
+{
+    return fill->storing || !list_empty(&fill->readers);
+}
+
+bool
+fill_is_wanted(struct fill *fill)
+{
+    bool wanted;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    wanted = is_wanted(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    return wanted;
+}
+
+void
+fill_wake_feeder(struct fill *fill)
+{
+    if (fill->room_wake != NULL && (fill->starved || !is_wanted(fill)))
+        wake_post(fill->room_wake);
+}
+
+/* On the store's thread: what it committed may be dropped from memory. */
+static void
+on_piece_stored(void *arg, enum err rc, uint64_t n)
+{
+    struct fill *fill = arg;
+
+    (void)rc;
+    (void)n;
+    (void)pthread_mutex_lock(&fill->lock);
+    fill->hurried = false;
+    fill_wake_feeder(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    fill_unref(&fill);
+}
+
+/* At half the window the store is asked to commit, so that the feeder need not stop at its end. */
+static enum err
+store_full_block(struct fill *fill, struct block *block) /* locked */
+{
+    struct store_done done = {0};
+    enum err rc;
+
+    if (!fill->hurried && fill->body_len - fill_stored_len(fill) >= fill->table->window_len / 2) {
+        fill->hurried = true;
+        done = (struct store_done){on_piece_stored, fill_ref(fill)};
+    }
+    rc = store_put_block(fill->put, block, done);
+    if (rc != OK && done.fn != NULL) {
+        struct fill *extra = fill;
+
+        fill->hurried = false;
+        fill_unref(&extra); /* the caller holds its own */
+    }
+    return rc;
+}
+
+bool
+fill_filled(struct fill *fill, size_t n)
+{
+    struct block *block;
+    bool refused = false, wanted;
+
+    ASSERT_TAG(fill, FILL_TAG);
+    (void)pthread_mutex_lock(&fill->lock);
+    block = last_block(fill);
+    ASSERT(block != NULL && n <= block->cap - block->len);
+    block->len += (uint32_t)n;
+    fill->body_len += n;
+    if (block->len == BLOCK_FULL_LEN && fill->storing) {
+        refused = store_full_block(fill, block) != OK;
+        fill->storing = !refused; /* passes through unstored from here on */
+    }
+    wanted = is_wanted(fill);
+    wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    if (refused)
+        fill_delist(fill);
+    return wanted;
+}
+
+enum err
+fill_on_room(struct fill *fill, struct loop *loop, void (*resume)(void *arg), void *arg)
+{
+    struct wake *wake = wake_new(loop, resume, arg);
+
+    if (wake == NULL)
+        return ERR_NOMEM;
+    (void)pthread_mutex_lock(&fill->lock);
+    fill->room_wake = wake;
+    fill->room_loop = loop;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return OK;
+}
+
+static void
+end_feeding(struct fill *fill) /* locked */
+{
+    loop_timer_clear(&fill->room_timer);
+    wake_free(&fill->room_wake);
+    fill->room_loop = NULL;
+    fill->starved = false;
+}
+
+/* On the store's thread: the object is visible, or will never be. Until now requests that came were
+ * answered from here. */
+static void
+on_stored(void *arg, enum err rc, uint64_t n)
+{
+    struct fill *fill = arg;
+
+    (void)rc;
+    (void)n;
+    fill_delist(fill);
+    fill_unref(&fill);
+}
+
+/* Encode the head as a store record, and end or update the put with it. */
+static enum err
+commit_record(struct fill *fill, struct block *rest, uint64_t update_oid) /* locked */
+{
+    const struct fill_head *head = fill->head;
+    struct store_record record = {
+        .variant = head->variant,
+        .head = head->text,
+        .labels = head->labels,
+        .labels_n = head->labels_n,
+    };
+    struct store_done done = {on_stored, fill_ref(fill)};
+    struct arena arena;
+    enum err rc;
+
+    arena_init(&arena, 0);
+    rc = cache_object_encode(&arena, &head->object, &record.meta);
+    if (rc == OK && update_oid != 0)
+        rc = store_put_update(fill->put, update_oid, &record, done);
+    else if (rc == OK)
+        rc = store_put_end(fill->put, &record, rest, done);
+    arena_fini(&arena);
+    if (rc != OK) {
+        struct fill *extra = fill;
+
+        fill_unref(&extra); /* on_stored will not come */
+    }
+    return rc;
+}
+
+static void
+finish(struct fill *fill, uint64_t update_oid)
+{
+    struct block *rest;
+    bool kept;
+
+    ASSERT_TAG(fill, FILL_TAG);
+    (void)pthread_mutex_lock(&fill->lock);
+    ASSERT(fill->state == FILL_BODY);
+    fill->state = FILL_DONE;
+    end_feeding(fill);
+    if (fill->storing) {
+        rest = last_block(fill);
+        if (rest != NULL && rest->len == BLOCK_FULL_LEN)
+            rest = NULL; /* it went as a piece */
+        fill->stored_oid = store_put_oid(fill->put);
+        fill->stored_len = store_put_stored_len(fill->put);
+        fill->storing = commit_record(fill, rest, update_oid) == OK;
+        /* While it is held it pins the object: readers may still need what was dropped here. */
+        if (fill->storing && fill->first == 0)
+            store_put_release(&fill->put);
+    }
+    kept = fill->storing;
+    wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    if (!kept)
+        fill_delist(fill);
+}
+
+void
+fill_finish(struct fill *fill)
+{
+    finish(fill, 0);
+}
+
+void
+fill_finish_update(struct fill *fill, uint64_t oid)
+{
+    finish(fill, oid);
+}
+
+void
+fill_fail(struct fill *fill, enum err rc, const char *why)
+{
+    ASSERT_TAG(fill, FILL_TAG);
+    fill_delist(fill);
+    (void)pthread_mutex_lock(&fill->lock);
+    ASSERT(fill->state == FILL_WAITING || fill->state == FILL_BODY);
+    fill->state = FILL_FAILED;
+    fill->rc = rc;
+    fill->why = why;
+    fill->storing = false;
+    end_feeding(fill);
+    wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+}

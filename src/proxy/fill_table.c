@@ -1,0 +1,251 @@
+/* The table of fills that others may join, and a fill's life from its first reference to its last.
+ */
+#include "proxy/fill_impl.h"
+
+#include "base/stats.h"
+
+enum err
+fill_table_new(struct store *store, uint64_t window_len, struct fill_table **out)
+{
+    struct fill_table *table = mem_zalloc(sizeof(*table));
+
+    if (table == NULL)
+        return ERR_NOMEM;
+    table->store = store;
+    table->window_len = window_len < 4 * BLOCK_FULL_LEN ? 4 * BLOCK_FULL_LEN : window_len;
+    for (size_t i = 0; i < FILL_SHARDS; i++)
+        (void)pthread_mutex_init(&table->locks[i], NULL);
+    for (size_t i = 0; i < FILL_BUCKETS; i++)
+        list_init(&table->buckets[i]);
+    *out = table;
+    return OK;
+}
+
+void
+fill_table_free(struct fill_table **slot)
+{
+    struct fill_table *table = *slot;
+
+    *slot = NULL;
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < FILL_BUCKETS; i++)
+        ASSERT(list_empty(&table->buckets[i]));
+    for (size_t i = 0; i < FILL_SHARDS; i++)
+        (void)pthread_mutex_destroy(&table->locks[i]);
+    mem_free(table);
+}
+
+static pthread_mutex_t *
+shard_lock(struct fill_table *table, const struct store_key *key)
+{
+    return &table->locks[key->hash.lo % FILL_SHARDS];
+}
+
+static struct list *
+bucket_of(struct fill_table *table, const struct store_key *key)
+{
+    return &table->buckets[key->hash.lo % FILL_BUCKETS]; /* a bucket lies in one shard */
+}
+
+static struct fill *
+bucket_find(struct list *bucket, const struct store_key *key)
+{
+    LIST_FOREACH (bucket, link) {
+        struct fill *fill = CONTAINER_OF(link, struct fill, link);
+
+        if (fill->key.hash.lo == key->hash.lo && fill->key.hash.hi == key->hash.hi &&
+            slice_equal(fill->key.text, key->text))
+            return fill;
+    }
+    return NULL;
+}
+
+static enum err
+fill_new(struct fill_table *table, const struct store_key *key, bool store_it, struct fill **out)
+{
+    struct fill *fill = mem_zalloc(sizeof(*fill) + key->text.len);
+    enum err rc = OK;
+
+    if (fill == NULL)
+        return ERR_NOMEM;
+    fill->tag = FILL_TAG;
+    atomic_init(&fill->refs, 1);
+    fill->table = table;
+    list_init(&fill->link);
+    if (key->text.len > 0)
+        memcpy(fill + 1, key->text.ptr, key->text.len);
+    fill->key = (struct store_key){.hash = key->hash, .text = slice_of(fill + 1, key->text.len)};
+    (void)pthread_mutex_init(&fill->lock, NULL);
+    list_init(&fill->readers);
+    loop_timer_init(&fill->room_timer, fill_on_room_timer);
+    STAT_INC(fills_open);
+    if (store_it) {
+        rc = store_put_begin(table->store, &fill->key, &fill->put);
+        if (rc == OK)
+            fill->birth = store_put_birth(fill->put);
+        fill->storing = rc == OK;
+    }
+    if (rc != OK)
+        fill_unref(&fill);
+    else
+        *out = fill;
+    return rc;
+}
+
+enum err
+fill_open(struct fill_table *table, const struct store_key *key, struct fill **out,
+          bool *out_created)
+{
+    pthread_mutex_t *lock = shard_lock(table, key);
+    struct list *bucket = bucket_of(table, key);
+    struct fill *fill;
+    enum err rc = OK;
+
+    (void)pthread_mutex_lock(lock);
+    fill = bucket_find(bucket, key);
+    *out_created = fill == NULL;
+    if (fill != NULL) {
+        *out = fill_ref(fill);
+    } else {
+        rc = fill_new(table, key, true, &fill);
+        if (rc == OK) {
+            list_push(bucket, &fill->link);
+            *out = fill_ref(fill); /* one for the table */
+        }
+    }
+    (void)pthread_mutex_unlock(lock);
+    return rc;
+}
+
+enum err
+fill_new_private(struct fill_table *table, const struct store_key *key, bool store_it,
+                 struct fill **out)
+{
+    return fill_new(table, key, store_it, out);
+}
+
+bool
+fill_is_under_way(struct fill_table *table, const struct store_key *key)
+{
+    pthread_mutex_t *lock = shard_lock(table, key);
+    bool found;
+
+    (void)pthread_mutex_lock(lock);
+    found = bucket_find(bucket_of(table, key), key) != NULL;
+    (void)pthread_mutex_unlock(lock);
+    return found;
+}
+
+struct fill *
+fill_ref(struct fill *fill)
+{
+    ASSERT_TAG(fill, FILL_TAG);
+    (void)atomic_fetch_add(&fill->refs, 1);
+    return fill;
+}
+
+static void
+fill_free(struct fill *fill)
+{
+    ASSERT(list_empty(&fill->readers) && list_empty(&fill->link));
+    ASSERT(fill->room_wake == NULL);
+    store_put_release(&fill->put);
+    for (size_t i = 0; i < fill->blocks_n; i++)
+        fill_drop_block(fill, i);
+    if (fill->head != NULL && fill->head->body_pin.store != NULL)
+        store_unpin(&fill->head->body_pin);
+    mem_free(fill->head);
+    mem_free(fill->blocks);
+    (void)pthread_mutex_destroy(&fill->lock);
+    fill->tag = TAG_FREED;
+    mem_free(fill);
+    STAT_DEC(fills_open);
+}
+
+void
+fill_unref(struct fill **slot)
+{
+    struct fill *fill = *slot;
+
+    *slot = NULL;
+    if (fill == NULL)
+        return;
+    ASSERT_TAG(fill, FILL_TAG);
+    if (atomic_fetch_sub(&fill->refs, 1) == 1)
+        fill_free(fill);
+}
+
+void
+fill_delist(struct fill *fill)
+{
+    pthread_mutex_t *lock = shard_lock(fill->table, &fill->key);
+    struct fill *listed = NULL;
+
+    (void)pthread_mutex_lock(lock);
+    if (!list_empty(&fill->link)) {
+        list_remove(&fill->link);
+        listed = fill;
+    }
+    (void)pthread_mutex_unlock(lock);
+    fill_unref(&listed);
+}
+
+/* --- what it is --- */
+
+uint64_t
+fill_birth(const struct fill *fill)
+{
+    return fill->birth;
+}
+
+const struct store_key *
+fill_key(const struct fill *fill)
+{
+    return &fill->key;
+}
+
+enum fill_state
+fill_state(struct fill *fill)
+{
+    enum fill_state state;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    state = fill->state;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return state;
+}
+
+const struct fill_head *
+fill_head(struct fill *fill)
+{
+    const struct fill_head *head;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    head = fill->head;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return head;
+}
+
+enum err
+fill_error(struct fill *fill, const char **out_why)
+{
+    enum err rc;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    rc = fill->rc;
+    *out_why = fill->why;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return rc;
+}
+
+bool
+fill_is_storing(struct fill *fill)
+{
+    bool storing;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    storing = fill->storing;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return storing;
+}

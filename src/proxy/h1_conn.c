@@ -1,0 +1,532 @@
+/* HTTP/1 connections of clients.
+ *
+ *   IDLE -> HEAD -> EXCHANGE -> IDLE ...        one exchange at a time, pipelined input waits
+ *                      '-----> LINGER -> closed
+ *
+ * Input is read into the worker's scratch buffer; only what cannot be used up at once is kept, so
+ * an idle connection owns no buffers. conn_close is the only exit; the memory goes when the loop's
+ * turn ends. */
+#include "proxy/h1_impl.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "http/h1_parse.h"
+#include "proxy/reply.h"
+
+enum { LINGER_MS = 2000, LINGER_MAX = 1 << 20 };
+
+static void process(struct conn *conn, struct slice input);
+
+/* --- the end --- */
+
+static void
+on_reap(struct loop_reap *reap)
+{
+    struct conn *conn = CONTAINER_OF(reap, struct conn, reap);
+
+    mem_free(conn->in);
+    mem_free(conn->untaken_mem);
+    mem_free(conn);
+}
+
+void
+conn_close(struct conn *conn, bool abort)
+{
+    ASSERT_TAG(conn, CONN_TAG);
+    conn->tag = TAG_FREED;
+    loop_timer_clear(&conn->timer);
+    if (abort)
+        chan_abort(&conn->chan);
+    else
+        chan_close(&conn->chan);
+    list_remove(&conn->link);
+    request_free(&conn->req, true);
+    STAT_DEC(connections_open);
+    loop_reap(conn->proxy->loop, &conn->reap);
+    proxy_conn_gone(conn->proxy);
+}
+
+bool
+conn_is_closed(const struct conn *conn)
+{
+    return conn->tag != CONN_TAG;
+}
+
+/* The response is out but the client may still send: closing now would reset the connection and
+ * could destroy the response on its way. RFC 9112 section 9.6. */
+static void
+linger(struct conn *conn)
+{
+    if (conn->eof) {
+        conn_close(conn, false);
+        return;
+    }
+    conn->phase = PHASE_LINGER;
+    chan_shutdown(&conn->chan);
+    loop_timer_set(conn->proxy->loop, &conn->timer, LINGER_MS);
+    if (chan_want(&conn->chan, CHAN_READ) != OK)
+        conn_close(conn, false);
+}
+
+/* --- deadlines --- */
+
+static void
+wait_for_head(struct conn *conn, bool begun)
+{
+    const struct proxy_settings *settings = conn->proxy->settings;
+    enum conn_phase phase = begun ? PHASE_HEAD : PHASE_IDLE;
+
+    if (phase == conn->phase)
+        return; /* a phase has one deadline, however often there is news */
+    conn->phase = phase;
+    loop_timer_set(conn->proxy->loop, &conn->timer, begun ? settings->head_ms : settings->idle_ms);
+}
+
+static void refuse(struct conn *conn, enum err rc, const char *why);
+
+static void
+on_timer(struct loop_timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
+    struct proxy *proxy = conn->proxy;
+
+    STAT_INC(connection_timeouts);
+    if (conn->phase == PHASE_HEAD) {
+        conn->working = true;
+        refuse(conn, ERR_REQUEST_TIMEOUT, "the request head did not arrive in time");
+        conn->working = false;
+        if (!conn_is_closed(conn))
+            conn_flush(conn);
+    } else {
+        if (conn->phase == PHASE_EXCHANGE)
+            LOG(INFO, client_timeout, "phase=%s", conn->replying ? "writing" : "reading");
+        conn_close(conn, conn->phase == PHASE_EXCHANGE);
+    }
+    proxy_read_end(proxy);
+}
+
+void
+conn_want(struct conn *conn, unsigned extra)
+{
+    bool read = !conn->eof && conn->in_len < conn->proxy->scratch_len && conn->untaken.len == 0;
+
+    if (chan_want(&conn->chan, (read ? CHAN_READ : 0U) | extra) != OK)
+        conn_close(conn, true);
+}
+
+void
+conn_finish_exchange(struct conn *conn)
+{
+    /* A request whose body is not whole ends the connection: RFC 9112 section 9.3. */
+    bool keep =
+        conn->keep_alive && !conn->body_open && !conn->req->reply.close && !conn->proxy->draining;
+    bool unread = conn->body_open || conn->in_len > 0;
+
+    request_free(&conn->req, false);
+    mem_free(conn->untaken_mem);
+    conn->untaken_mem = NULL;
+    conn->untaken = SLICE_NONE;
+    conn->replying = false;
+    conn->leads_n = 0;
+    if (!keep) {
+        if (unread || !conn->eof)
+            linger(conn);
+        else
+            conn_close(conn, false);
+        return;
+    }
+    wait_for_head(conn, false);
+    if (!conn->working)
+        process(conn, SLICE_NONE);
+}
+
+/* --- input --- */
+
+static void
+on_progress(void *arg)
+{
+    struct conn *conn = arg;
+
+    if (!conn->working)
+        conn_flush(conn);
+}
+
+static enum err
+keep_untaken(struct conn *conn, struct slice data)
+{
+    char *copy = mem_alloc(data.len);
+
+    if (copy == NULL)
+        return ERR_NOMEM;
+    memcpy(copy, data.ptr, data.len);
+    mem_free(conn->untaken_mem);
+    conn->untaken_mem = copy;
+    conn->untaken = slice_of(copy, data.len);
+    return OK;
+}
+
+static bool
+body_too_large(const struct conn *conn, uint64_t len)
+{
+    uint64_t max = conn->proxy->settings->request_body_max_len;
+
+    return max != 0 && len > max;
+}
+
+/* Decode body bytes off *input and pass them on until the origin takes no more. */
+static enum err
+feed_body(struct conn *conn, struct slice *input)
+{
+    struct slice data = conn->untaken;
+    enum err rc = OK;
+    size_t taken;
+
+    while (rc == OK) {
+        if (data.len > 0) {
+            request_body(conn->req, data, &taken);
+            data = slice_skip(data, taken);
+            if (data.len > 0)
+                return data.ptr == conn->untaken.ptr ? OK : keep_untaken(conn, data);
+        }
+        conn->untaken = SLICE_NONE;
+        if (conn->body.done || input->len == 0)
+            break;
+        rc = h1_body_next(&conn->body, input, &data);
+        conn->body_len += data.len;
+        if (rc == OK && body_too_large(conn, conn->body_len))
+            rc = ERR_BODY_TOO_LARGE;
+    }
+    if (rc == OK && conn->body.done && conn->body_open) {
+        conn->body_open = false;
+        request_body_end(conn->req);
+    }
+    return rc;
+}
+
+static void
+on_body_wanted(void *arg)
+{
+    struct conn *conn = arg;
+
+    if (!conn->working)
+        process(conn, SLICE_NONE);
+    proxy_read_end(conn->proxy);
+}
+
+/* Keep input for later. */
+static enum err
+keep_input(struct conn *conn, struct slice input)
+{
+    bool ours = conn->in != NULL && input.ptr >= conn->in && input.ptr <= conn->in + conn->in_cap;
+
+    if (input.len == 0) {
+        mem_free(conn->in);
+        conn->in = NULL;
+        conn->in_len = conn->in_cap = 0;
+        return OK;
+    }
+    if (ours) {
+        memmove(conn->in, input.ptr, input.len);
+    } else {
+        char *copy = mem_realloc(conn->in, input.len);
+
+        if (copy == NULL)
+            return ERR_NOMEM;
+        memcpy(copy, input.ptr, input.len);
+        conn->in = copy;
+        conn->in_cap = input.len;
+    }
+    conn->in_len = input.len;
+    return OK;
+}
+
+static struct request *
+new_request(struct conn *conn)
+{
+    struct request_carrier carrier = {conn_on_reply, on_progress, on_body_wanted, conn_on_interim,
+                                      conn};
+
+    conn->phase = PHASE_EXCHANGE;
+    conn->req = request_new(conn->proxy, &carrier, &conn->peer, conn->id);
+    if (conn->req == NULL)
+        return NULL;
+    log_set_ids(conn->id, conn->req->id);
+    conn->body_open = false;
+    conn->leads_n = 0;
+    conn->replying = false;
+    return conn->req;
+}
+
+/* Answer and close; what follows on this connection cannot be trusted. */
+static void
+refuse(struct conn *conn, enum err rc, const char *why)
+{
+    if (conn->req == NULL && new_request(conn) == NULL) {
+        conn_close(conn, true);
+        return;
+    }
+    conn->keep_alive = false;
+    conn->body_open = true; /* whatever comes is not for us: linger */
+    request_refuse(conn->req, rc, why);
+}
+
+static void
+start_request(struct conn *conn, struct slice head)
+{
+    const struct proxy_settings *settings = conn->proxy->settings;
+    struct request *req = new_request(conn);
+    struct h1_fault fault = {.why = "malformed"};
+    enum err rc;
+
+    if (req == NULL) {
+        conn_close(conn, true);
+        return;
+    }
+    rc = arena_copy(&req->arena, head, &head);
+    if (rc == OK)
+        rc = h1_parse_request(head, &settings->head_limits, &req->arena, &req->http, &fault);
+    if (rc == OK && req->http.framing == FRAMING_LENGTH &&
+        body_too_large(conn, req->http.content_length))
+        rc = ERR_BODY_TOO_LARGE;
+    if (rc != OK) {
+        refuse(conn, rc, fault.why);
+        return;
+    }
+    conn->keep_alive = req->http.keep_alive;
+    h1_body_init(&conn->body, req->http.framing, req->http.content_length);
+    conn->body_len = 0;
+    conn->body_open = !conn->body.done;
+    conn->continue_due = req->http.expect_continue && conn->body_open;
+    request_start(req); /* who waits after this sets or clears the deadline */
+    if (!conn->body_open && !conn->replying)
+        request_body_end(req);
+}
+
+/* RFC 9112 section 2.2: an empty line before a request is ignored. */
+static struct slice
+skip_empty_lines(struct slice input)
+{
+    for (unsigned i = 0; i < 2 && input.len >= 2 && memcmp(input.ptr, "\r\n", 2) == 0; i++)
+        input = slice_skip(input, 2);
+    return input;
+}
+
+/* A head off the input, if it is all there. False: wait for more. */
+static bool
+next_request(struct conn *conn, struct slice *input)
+{
+    size_t head_len;
+    enum err rc;
+
+    if (conn->scanned == 0)
+        *input = skip_empty_lines(*input);
+    if (input->len == 0)
+        return false;
+    rc = h1_find_head(input->ptr, input->len, &conn->proxy->settings->head_limits, &conn->scanned,
+                      &head_len);
+    if (rc == ERR_AGAIN)
+        return false;
+    conn->scanned = 0;
+    if (rc != OK) {
+        refuse(conn, rc, "the head has no proper end");
+        return true;
+    }
+    start_request(conn, slice_first(*input, head_len));
+    *input = slice_skip(*input, head_len);
+    return true;
+}
+
+/* The exchange under way: its body in, its response out. False: it waits. */
+static bool
+drive_exchange(struct conn *conn, struct slice *input)
+{
+    enum err rc = OK;
+
+    if (conn->body_open && conn->req->feed != NULL) {
+        /* RFC 9110 section 10.1.1: not when content has come already. */
+        if (conn->continue_due && input->len == 0 && !conn->replying)
+            conn_put_interim(conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+        conn->continue_due = false;
+        rc = feed_body(conn, input);
+        if (rc != OK && conn->replying) {
+            conn_close(conn, true);
+            return false;
+        }
+        if (rc != OK)
+            refuse(conn, rc, "the request body is malformed or too large");
+    }
+    conn_flush(conn);
+    return !conn_is_closed(conn) && conn->req == NULL && conn->phase != PHASE_LINGER;
+}
+
+static void
+await_input(struct conn *conn)
+{
+    if (conn->req == NULL) {
+        if (conn->eof) {
+            conn_close(conn, false);
+            return;
+        }
+        wait_for_head(conn, conn->in_len > 0);
+    } else if (conn->eof && conn->body_open && !conn->replying) {
+        conn_close(conn, true); /* the client left in the middle of its request */
+        return;
+    } else if (conn->body_open && !conn->replying && conn->untaken.len == 0) {
+        loop_timer_set(conn->proxy->loop, &conn->timer, conn->proxy->settings->read_ms);
+    } else if (!conn->replying) {
+        loop_timer_clear(&conn->timer); /* it is the origin that is waited for */
+    }
+    if (!conn->replying)
+        conn_want(conn, conn->leads_n > 0 ? CHAN_WRITE : 0);
+    else if (conn->chan.wanted != 0)
+        conn_want(conn, conn->chan.wanted & CHAN_WRITE);
+}
+
+/* Use up what input there is, request by request. */
+static void
+process(struct conn *conn, struct slice input)
+{
+    bool on = true;
+
+    conn->working = true;
+    if (input.len == 0)
+        input = slice_of(conn->in, conn->in_len);
+    while (on) {
+        if (conn->req == NULL)
+            on = next_request(conn, &input);
+        if (on && !conn_is_closed(conn))
+            on = drive_exchange(conn, &input);
+        if (conn_is_closed(conn) || conn->phase == PHASE_LINGER)
+            return;
+    }
+    conn->working = false;
+    if (keep_input(conn, input) != OK)
+        conn_close(conn, true);
+    else
+        await_input(conn);
+}
+
+/* Where to read to: the scratch buffer, or behind what waits. */
+static enum err
+read_more(struct conn *conn, struct slice *out)
+{
+    char *scratch = conn->proxy->scratch;
+    size_t n;
+    enum err rc;
+
+    if (conn->in_len >
+        0) /* a head in pieces, or pipelined input: one piece with what came before */
+        memcpy(scratch, conn->in, conn->in_len);
+    rc =
+        chan_read(&conn->chan, scratch + conn->in_len, conn->proxy->scratch_len - conn->in_len, &n);
+    if (rc != OK)
+        return rc;
+    STAT_ADD(client_bytes_in, n);
+    *out = slice_of(scratch, conn->in_len + n);
+    return OK;
+}
+
+static void
+discard_input(struct conn *conn)
+{
+    size_t n;
+    enum err rc = chan_read(&conn->chan, conn->proxy->scratch, conn->proxy->scratch_len, &n);
+
+    if (rc == OK)
+        conn->linger_len += n;
+    if ((rc != OK && rc != ERR_AGAIN) || conn->linger_len > LINGER_MAX)
+        conn_close(conn, false);
+}
+
+static void
+on_readable(struct conn *conn)
+{
+    struct slice input = SLICE_NONE;
+    enum err rc;
+
+    if (conn->phase == PHASE_LINGER) {
+        discard_input(conn);
+        return;
+    }
+    if (conn->in_len >= conn->proxy->scratch_len) {
+        conn_want(conn, conn->chan.wanted & CHAN_WRITE);
+        return;
+    }
+    rc = read_more(conn, &input);
+    if (rc == OK) {
+        if (conn->req != NULL && !(conn->body_open && conn->req->feed != NULL)) {
+            if (keep_input(conn, input) != OK)
+                conn_close(conn, true); /* pipelined behind an exchange that goes on */
+            else if (conn->in_len >= conn->proxy->scratch_len)
+                conn_want(conn, conn->chan.wanted & CHAN_WRITE);
+            return;
+        }
+        process(conn, input);
+    } else if (rc == ERR_CLOSED) {
+        conn->eof = true;
+        await_input(conn);
+    } else if (rc != ERR_AGAIN) {
+        conn_close(conn, true);
+    }
+}
+
+static void
+on_ready(struct chan *chan, unsigned ready)
+{
+    struct conn *conn = CONTAINER_OF(chan, struct conn, chan);
+    struct proxy *proxy = conn->proxy;
+
+    ASSERT_TAG(conn, CONN_TAG);
+    log_set_ids(conn->id, conn->req == NULL ? 0 : conn->req->id);
+    if ((ready & CHAN_WRITE) != 0)
+        conn_flush(conn);
+    if ((ready & CHAN_READ) != 0 && !conn_is_closed(conn))
+        on_readable(conn);
+    log_set_ids(0, 0);
+    proxy_read_end(proxy);
+}
+
+/* --- life --- */
+
+enum err
+h1_conn_open(struct proxy *proxy, int fd, const struct sock_addr *peer)
+{
+    struct conn *conn = mem_zalloc(sizeof(*conn));
+
+    if (conn == NULL)
+        return ERR_NOMEM;
+    conn->tag = CONN_TAG;
+    conn->proxy = proxy;
+    conn->peer = *peer;
+    conn->id = ++proxy->next_conn_id;
+    conn->reap.fn = on_reap;
+    loop_timer_init(&conn->timer, on_timer);
+    list_push(&proxy->conns, &conn->link);
+    proxy->conns_n++;
+    STAT_INC(connections_open);
+    chan_init(&conn->chan, proxy->loop, fd, on_ready);
+    conn->phase = PHASE_EXCHANGE; /* wait_for_head sets the deadline of a new phase */
+    wait_for_head(conn, false);
+    if (chan_want(&conn->chan, CHAN_READ) != OK)
+        conn_close(conn, false);
+    return OK;
+}
+
+void
+h1_conn_drain_all(struct proxy *proxy)
+{
+    LIST_FOREACH (&proxy->conns, link) {
+        struct conn *conn = CONTAINER_OF(link, struct conn, link);
+
+        if (conn->phase == PHASE_IDLE)
+            conn_close(conn, false);
+    }
+}
+
+void
+h1_conn_abort_all(struct proxy *proxy)
+{
+    LIST_FOREACH (&proxy->conns, link) {
+        conn_close(CONTAINER_OF(link, struct conn, link), true);
+    }
+}

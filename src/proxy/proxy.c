@@ -1,0 +1,212 @@
+/* One worker's proxy and what the workers share. */
+#include "proxy/proxy.h"
+
+#include <unistd.h>
+
+#include "base/stats.h"
+#include "proxy/core.h"
+#include "proxy/feed.h"
+#include "proxy/h1_conn.h"
+#include "proxy/request.h"
+#include "proxy/unstorable.h"
+
+enum err
+proxy_shared_new(struct store *store, const struct proxy_settings *settings,
+                 struct proxy_shared **out)
+{
+    struct proxy_shared *shared = mem_zalloc(sizeof(*shared));
+    enum err rc;
+
+    if (shared == NULL)
+        return ERR_NOMEM;
+    shared->store = store;
+    shared->settings = settings;
+    rc = fill_table_new(store, settings->fill_window_len, &shared->fills);
+    if (rc == OK)
+        rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
+    if (rc != OK)
+        proxy_shared_free(&shared);
+    else
+        *out = shared;
+    return rc;
+}
+
+void
+proxy_shared_free(struct proxy_shared **slot)
+{
+    struct proxy_shared *shared = *slot;
+
+    *slot = NULL;
+    if (shared == NULL)
+        return;
+    fill_table_free(&shared->fills);
+    unstorable_free(&shared->unstorable);
+    mem_free(shared);
+}
+
+static enum err
+make_origins(struct proxy *proxy, struct dns *dns)
+{
+    const struct proxy_settings *settings = proxy->settings;
+    enum err rc = OK;
+
+    proxy->origins = mem_zalloc(settings->origins_n * sizeof(struct origin *));
+    if (proxy->origins == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < settings->origins_n && rc == OK; i++)
+        rc = origin_new(proxy->loop, dns, &settings->origins[i], &proxy->origins[i]);
+    return rc;
+}
+
+enum err
+proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsigned worker,
+          struct proxy **out)
+{
+    struct proxy *proxy = mem_zalloc(sizeof(*proxy));
+    enum err rc;
+
+    if (proxy == NULL)
+        return ERR_NOMEM;
+    proxy->tag = PROXY_TAG;
+    proxy->loop = loop;
+    proxy->shared = shared;
+    proxy->settings = shared->settings;
+    proxy->worker = worker;
+    list_init(&proxy->conns);
+    list_init(&proxy->feeds);
+    list_init(&proxy->idle_requests);
+    proxy->next_conn_id = proxy->next_req_id = (uint64_t)worker << 48;
+    proxy->scratch_len = proxy->settings->head_limits.head_max + 1;
+    if (proxy->scratch_len < PROXY_SCRATCH_MIN)
+        proxy->scratch_len = PROXY_SCRATCH_MIN;
+    proxy->scratch = mem_alloc(proxy->scratch_len);
+    rc = proxy->scratch == NULL ? ERR_NOMEM : store_reader_new(shared->store, &proxy->reader);
+    if (rc == OK)
+        rc = make_origins(proxy, dns);
+    if (rc != OK)
+        proxy_free(&proxy);
+    else
+        *out = proxy;
+    return rc;
+}
+
+void
+proxy_accept(struct proxy *proxy, int fd, const struct sock_addr *peer)
+{
+    ASSERT_TAG(proxy, PROXY_TAG);
+    STAT_INC(connections_accepted);
+    if (proxy->draining || proxy->conns_n >= proxy->settings->connections_max) {
+        STAT_INC(connections_refused);
+        (void)close(fd);
+        return;
+    }
+    if (h1_conn_open(proxy, fd, peer) != OK)
+        (void)close(fd);
+}
+
+static void
+check_drained(struct proxy *proxy)
+{
+    if (proxy->drained != NULL && proxy->conns_n == 0) {
+        void (*done)(void *arg) = proxy->drained;
+
+        proxy->drained = NULL;
+        done(proxy->drained_arg);
+    }
+}
+
+void
+proxy_conn_gone(struct proxy *proxy)
+{
+    proxy->conns_n--;
+    check_drained(proxy);
+}
+
+void
+proxy_drain(struct proxy *proxy, void (*done)(void *arg), void *arg)
+{
+    ASSERT_TAG(proxy, PROXY_TAG);
+    proxy->draining = true;
+    h1_conn_drain_all(proxy);
+    proxy->drained = done;
+    proxy->drained_arg = arg;
+    check_drained(proxy);
+}
+
+void
+proxy_abort(struct proxy *proxy)
+{
+    h1_conn_abort_all(proxy);
+    feed_abort_all(proxy);
+}
+
+static void
+free_idle_requests(struct proxy *proxy)
+{
+    struct request *req;
+
+    while ((req = LIST_FIRST(&proxy->idle_requests, struct request, link)) != NULL) {
+        list_remove(&req->link);
+        arena_fini(&req->arena);
+        mem_free(req);
+    }
+}
+
+void
+proxy_free(struct proxy **slot)
+{
+    struct proxy *proxy = *slot;
+
+    *slot = NULL;
+    if (proxy == NULL)
+        return;
+    ASSERT_TAG(proxy, PROXY_TAG);
+    proxy->drained = NULL;
+    proxy_abort(proxy);
+    proxy_read_end(proxy);
+    for (size_t i = 0; proxy->origins != NULL && i < proxy->settings->origins_n; i++)
+        origin_free(&proxy->origins[i]);
+    mem_free(proxy->origins);
+    free_idle_requests(proxy);
+    store_reader_free(&proxy->reader);
+    mem_free(proxy->scratch);
+    proxy->tag = TAG_FREED;
+    mem_free(proxy);
+}
+
+struct store_reader *
+proxy_read(struct proxy *proxy)
+{
+    if (!proxy->reading) {
+        store_read_begin(proxy->reader);
+        proxy->reading = true;
+    }
+    return proxy->reader;
+}
+
+void
+proxy_read_end(struct proxy *proxy)
+{
+    if (proxy->reading) {
+        proxy->reading = false;
+        store_read_end(proxy->reader);
+    }
+}
+
+static bool
+site_answers(const struct site_settings *site, struct slice host)
+{
+    for (size_t i = 0; i < site->hosts_n; i++)
+        if (slice_is(host, site->hosts[i]))
+            return true;
+    return site->hosts_n == 0;
+}
+
+const struct site_settings *
+proxy_find_site(const struct proxy *proxy, struct slice host)
+{
+    for (size_t i = 0; i < proxy->settings->sites_n; i++)
+        if (site_answers(&proxy->settings->sites[i], host))
+            return &proxy->settings->sites[i];
+    return NULL;
+}

@@ -1,0 +1,224 @@
+/* What a client gets: a reply's head, its body's source, and the field lines that only we write. */
+#include "proxy/reply.h"
+
+#include <stdio.h>
+
+#include "cache/range.h"
+#include "cache/validate.h"
+#include "http/field.h"
+
+enum { NODE_MAX = 96 }; /* as in Cache-Status: a longer name is cut */
+static_assert(17 + 11 + NODE_MAX + CACHE_STATUS_MAX + 128 <= REQUEST_EXTRA_MAX,
+              "Age, Via, Cache-Status and the carrier's framing fit");
+
+void
+reply_put(struct request *req, struct slice text)
+{
+    ASSERT(req->extra_len + text.len <= sizeof(req->extra));
+    memcpy(req->extra + req->extra_len, text.ptr, text.len);
+    req->extra_len += text.len;
+}
+
+void
+reply_put_u64(struct request *req, uint64_t n)
+{
+    char digits[U64_DIGITS_MAX];
+
+    reply_put(req, slice_from_u64(n, digits));
+}
+
+/* RFC 9111 section 5.1, RFC 9110 section 7.6.3, RFC 9211. */
+static void
+put_our_fields(struct request *req, const struct cache_object *object,
+               const struct cache_status *status)
+{
+    uint32_t age_s = object == NULL ? 0 : fresh_age_s(object, req->now_s);
+    char line[CACHE_STATUS_MAX];
+
+    req->extra_len = 0;
+    if (age_s > 0 || status->hit) {
+        reply_put(req, SLICE("Age: "));
+        reply_put_u64(req, age_s);
+        reply_put(req, SLICE("\r\n"));
+    }
+    reply_put(req, SLICE("Via: 1.1 "));
+    reply_put(req, slice_first(slice_from_str(req->proxy->settings->node_name), NODE_MAX));
+    reply_put(req, SLICE("\r\n"));
+    reply_put(req, slice_of(line, cache_status_line(status, line)));
+}
+
+static bool
+has_no_body(const struct request *req, unsigned status)
+{
+    return req->http.method == METHOD_HEAD || status == 204 || status == 304;
+}
+
+static void
+set_reply(struct request *req, unsigned status, struct slice head, bool has_length, uint64_t length)
+{
+    req->reply = (struct reply){
+        .status = status,
+        .head = head,
+        .no_body = has_no_body(req, status),
+        .has_length = has_length,
+        .length = length,
+        .close = req->reply.close,
+    };
+}
+
+/* The body, wherever it is; nothing when the reply has none. */
+static bool
+take_body(struct request *req, const struct reply_source *source, uint64_t first, uint64_t len)
+{
+    bool there = true;
+
+    if (req->reply.no_body)
+        fill_leave(&req->reader);
+    else if (source->stored != NULL)
+        there = deliver_store(&req->deliver, source->stored, first, len);
+    else if (source->pin != NULL)
+        deliver_pinned(&req->deliver, source->pin, first, len);
+    else
+        deliver_fill(&req->deliver, req->reader, first,
+                     source->has_length ? first + len : UINT64_MAX);
+    if (!req->reply.no_body && source->stored == NULL && source->pin == NULL)
+        req->reader = NULL; /* the deliver's now */
+    return there;
+}
+
+/* RFC 9110 section 15.3.7: the stored head with another status line, and where the part lies. */
+static enum err
+build_partial_head(struct request *req, const struct reply_source *source,
+                   const struct range *range, struct slice *out_head)
+{
+    struct slice lines = source->head, status_line;
+    struct http_out out;
+
+    (void)slice_cut(&lines, '\n', &status_line);
+    http_out_init(&out, &req->arena, source->head.len + 128);
+    http_out_status(&out, 206, SLICE("Partial Content"));
+    http_out_text(&out, lines);
+    http_out_str(&out, "Content-Range: bytes ");
+    http_out_u64(&out, range->first);
+    http_out_str(&out, "-");
+    http_out_u64(&out, range->first + range->len - 1);
+    http_out_str(&out, "/");
+    http_out_u64(&out, source->length);
+    http_out_str(&out, "\r\n");
+    *out_head = http_out_slice(&out);
+    return out.rc;
+}
+
+static bool
+reply_part(struct request *req, const struct reply_source *source, const struct range *range)
+{
+    struct slice head;
+
+    if (build_partial_head(req, source, range, &head) != OK) {
+        reply_error(req, ERR_NOMEM, "out of memory");
+        return true;
+    }
+    set_reply(req, 206, head, true, range->len);
+    return take_body(req, source, range->first, range->len);
+}
+
+static void
+reply_unsatisfiable(struct request *req, uint64_t length)
+{
+    struct slice fields = SLICE_NONE;
+
+    if (arena_printf(&req->arena, &fields, "Content-Range: bytes */%llu\r\n",
+                     (unsigned long long)length) != OK)
+        fields = SLICE_NONE;
+    fill_leave(&req->reader);
+    reply_local(req, 416, "text/plain", fields, SLICE("the range lies outside of this resource\n"));
+}
+
+static void
+reply_not_modified(struct request *req, const struct reply_source *source)
+{
+    struct slice head;
+
+    fill_leave(&req->reader);
+    if (validate_not_modified_head(&req->arena, source->head, &head) != OK)
+        reply_error(req, ERR_NOMEM, "out of memory");
+    else
+        set_reply(req, 304, head, false, 0);
+}
+
+static bool
+reply_whole(struct request *req, const struct reply_source *source)
+{
+    set_reply(req, source->object->status, source->head, source->has_length, source->length);
+    return take_body(req, source, 0, source->length);
+}
+
+bool
+reply_from(struct request *req, const struct reply_source *source,
+           const struct cache_status *status)
+{
+    enum range_result part = RANGE_WHOLE;
+    struct range range = {0};
+
+    put_our_fields(req, source->object, status);
+    if (source->evaluate) {
+        switch (validate_request(&req->http, source->object, req->now_s)) {
+        case VALIDATE_NOT_MODIFIED:
+            reply_not_modified(req, source);
+            return true;
+        case VALIDATE_SEND:
+            break;
+        }
+        if (source->has_length)
+            part = range_resolve(&req->http, source->object, source->length, req->now_s, &range);
+    }
+    if (part == RANGE_PART)
+        return reply_part(req, source, &range);
+    if (part == RANGE_WHOLE)
+        return reply_whole(req, source);
+    reply_unsatisfiable(req, source->length);
+    return true;
+}
+
+void
+reply_local(struct request *req, unsigned status, const char *type, struct slice fields,
+            struct slice body)
+{
+    const char *reason = http_reason(status);
+    char date[HTTP_DATE_LEN + 1];
+    struct http_out out;
+
+    if (req->extra_len == 0) /* otherwise the decision's Cache-Status is there already */
+        put_our_fields(req, NULL,
+                       &(struct cache_status){.node = req->proxy->settings->node_name,
+                                              .fwd = req->reason,
+                                              .detail = req->reason});
+    http_date_format(req->now_s, date);
+    http_out_init(&out, &req->arena, 256 + fields.len);
+    http_out_status(&out, status, slice_from_str(reason));
+    http_out_field_str(&out, "Date", date);
+    http_out_field_str(&out, "Content-Type", type);
+    http_out_field_str(&out, "Cache-Control", "no-store");
+    http_out_text(&out, fields);
+    if (out.rc != OK) { /* the shortest answer that is still right */
+        set_reply(req, 503, SLICE("HTTP/1.1 503 Service Unavailable\r\n"), true, 0);
+        req->reply.close = true;
+        return;
+    }
+    set_reply(req, status, http_out_slice(&out), true, body.len);
+    if (!req->reply.no_body)
+        deliver_text(&req->deliver, body);
+}
+
+void
+reply_error(struct request *req, enum err rc, const char *why)
+{
+    unsigned status = err_status(rc);
+    struct slice body, fields = SLICE_NONE;
+
+    if (rc == ERR_METHOD)
+        fields = SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    if (arena_printf(&req->arena, &body, "%u %s: %s\n", status, http_reason(status), why) != OK)
+        body = SLICE_NONE;
+    reply_local(req, status, "text/plain; charset=utf-8", fields, body);
+}

@@ -1,0 +1,41 @@
+/* What an exchange came to, told to the access log. */
+#include "proxy/request_impl.h"
+
+static struct slice
+field_value(const struct request *req, const char *name)
+{
+    const struct http_field *field = http_fields_find(&req->http.fields, slice_from_str(name));
+
+    return field == NULL ? SLICE_NONE : field->value;
+}
+
+void
+request_log_exchange(struct request *req, bool aborted)
+{
+    const struct exchange_sink *sink = &req->proxy->settings->exchanges;
+    uint64_t now_us;
+
+    if (sink->fn == NULL)
+        return;
+    now_us = loop_now_us();
+    sink->fn(sink->arg, req->proxy->worker,
+             &(struct exchange){
+                 .began_us = loop_wall_us() - (int64_t)(now_us - req->began_us),
+                 .total_us = now_us - req->began_us,
+                 .first_byte_us = req->first_byte_us == 0 ? 0 : req->first_byte_us - req->began_us,
+                 .conn_id = req->conn_id,
+                 .req_id = req->id,
+                 .peer = req->peer,
+                 .method = req->http.method_text,
+                 .target = req->http.target,
+                 .host = req->host,
+                 .referer = field_value(req, "referer"),
+                 .user_agent = field_value(req, "user-agent"),
+                 .http_minor = req->http.minor,
+                 .status = req->reply.status,
+                 .body_len = req->body_sent_len,
+                 .outcome = req->outcome,
+                 .reason = req->detail != REASON_STORED ? req->detail : req->reason,
+                 .aborted = aborted,
+             });
+}

@@ -1,0 +1,660 @@
+/* What one transaction does: evict, purge, delete what is doomed, store, update, sweep; and what
+ * memory learns of it when it is committed.
+ *
+ * Everything here may be undone: until the commit, entries are only marked as going (claims), and
+ * what the index shall become is noted (changes). */
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "storage/evict.h"
+#include "storage/object.h"
+#include "storage/state.h"
+
+enum {
+    FREE_PAGES_MAX = 16384, /* of one transaction: their list is one value on contiguous pages */
+    FREE_MAP_PART = 8,      /* nor more than this part of a small map */
+    SWEEP_RECORDS_MAX = 512,
+    SWEEP_STEPS_MAX = 16384,
+    ROOM_SPARE_PAGES = 8
+};
+
+/* --- what is doomed --- */
+
+static int
+delete_doomed(struct writer *w)
+{
+    for (size_t i = 0; i < w->doomed_n && w->free_left > 0; i++) {
+        struct doomed *doomed = &w->doomed[i];
+        int rc;
+
+        if (doomed->slot != INDEX_NONE &&
+            atomic_load_explicit(&index_entry(&w->store->index, doomed->slot)->pins,
+                                 memory_order_acquire) != INDEX_GOING)
+            continue;
+        rc = object_delete_some(w, doomed->oid, &doomed->gone);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* --- purges --- */
+
+/* *out_is: the entry's record is there and has this key. */
+static int
+entry_has_key(struct writer *w, const struct index_entry *entry, struct slice key, bool *out_is,
+              bool *out_soft)
+{
+    struct slice value;
+    struct record record;
+    int rc = env_get(&w->store->env, w->txn, record_key(entry->oid, RECORD_PIECE), &value);
+
+    *out_is = *out_soft = false;
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (record_decode(value, entry->oid, false, &record) == OK && slice_equal(record.key, key)) {
+        *out_is = true;
+        *out_soft = (record.flags & RECORD_SOFT) != 0;
+    }
+    return 0;
+}
+
+static int
+purge_key(struct writer *w, struct purge_call *call, const struct purge_row *row)
+{
+    struct index_probe probe;
+    uint32_t slot;
+    int rc = 0;
+
+    index_probe_begin(&w->store->index, row->hash, &probe);
+    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(&w->store->index, slot);
+        bool is, is_soft;
+
+        if (object_is_going(entry))
+            continue;
+        rc = entry_has_key(w, entry, row->what.text, &is, &is_soft);
+        if (rc != 0 || !is)
+            continue;
+        call->matched++;
+        if (!row->what.soft) {
+            w->removed_n++;
+            rc = object_kill(w, slot);
+        } else if (!is_soft) {
+            rc = object_flag(w, entry->oid, RECORD_SOFT);
+        }
+    }
+    return rc;
+}
+
+static int
+write_purge(struct writer *w, const struct purge_entry *entry)
+{
+    void *to;
+    int rc = object_put(w, record_key(0, entry->piece), record_purge_len(&entry->what), &to);
+
+    if (rc == 0)
+        record_purge_encode(&entry->what, entry->piece, to);
+    return rc;
+}
+
+static int
+run_calls(struct writer *w)
+{
+    if (w->purge_seq != 0) {
+        w->store->env.header.purge_seq = w->purge_seq;
+        w->header_changed = true;
+    }
+    LIST_FOREACH (&w->batch_calls, link) {
+        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
+
+        if (call->id > w->store->env.header.purge_id)
+            w->store->env.header.purge_id = call->id;
+        call->matched = 0;
+        for (size_t i = 0; i < call->rows_n; i++) {
+            const struct purge_row *row = &call->rows[i];
+            int rc = row->entry != NULL ? write_purge(w, row->entry) : purge_key(w, call, row);
+
+            if (rc != 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+/* --- the sweep --- */
+
+static int
+sweep_entry(struct writer *w, uint32_t slot, const struct index_entry *entry)
+{
+    struct slice value;
+    struct record record;
+    int rc = env_get(&w->store->env, w->txn, record_key(entry->oid, RECORD_PIECE), &value);
+
+    if (rc != 0 || record_decode(value, entry->oid, false, &record) != OK)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    switch (purge_sweep_match(&w->store->purges, record.birth, (record.flags & RECORD_SOFT) != 0,
+                              record.key, record.labels, record.labels_n)) {
+    case STORE_NOT_PURGED:
+        return 0;
+    case STORE_PURGED_SOFT:
+        return object_flag(w, entry->oid, RECORD_SOFT);
+    case STORE_PURGED_HARD:
+        w->removed_n++;
+        return object_kill(w, slot);
+    }
+    UNREACHABLE();
+}
+
+static int
+end_sweep(struct writer *w)
+{
+    LIST_FOREACH (&w->store->purges.entries, link) {
+        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
+        int rc;
+
+        if (entry->state != PURGE_SWEEPING)
+            continue;
+        rc = object_delete_key(w, record_key(0, entry->piece));
+        if (rc != 0)
+            return rc;
+    }
+    w->sweep_ended = true;
+    return 0;
+}
+
+static int
+sweep_some(struct writer *w)
+{
+    struct index *index = &w->store->index;
+    unsigned records = 0;
+
+    w->sweep_from = index->sweep;
+    if (!atomic_load_explicit(&w->store->ready, memory_order_relaxed))
+        return 0;
+    if (!w->sweeping) {
+        if (!purge_sweep_begin(&w->store->purges))
+            return 0;
+        w->sweeping = true;
+        w->sweep_until = w->next_oid;
+        w->sweep_from = index->sweep = index->oldest;
+    }
+    for (unsigned i = 0; i < SWEEP_STEPS_MAX && records < SWEEP_RECORDS_MAX; i++) {
+        uint32_t slot = index->sweep;
+        const struct index_entry *entry;
+        int rc;
+
+        if (slot == INDEX_NONE)
+            return end_sweep(w);
+        entry = index_entry(index, slot);
+        index->sweep = entry->newer;
+        if (entry->oid >= w->sweep_until || object_is_going(entry))
+            continue;
+        records++;
+        rc = sweep_entry(w, slot, entry);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* --- storing --- */
+
+static int
+store_piece(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+    void *to;
+    int rc;
+
+    if (put->own_oid == 0)
+        put->own_oid = object_take_oid(w);
+    rc = object_put(w, record_key(put->own_oid, op->n), op->block->len, &to);
+    if (rc == 0)
+        memcpy(to, op->block->data, op->block->len);
+    return rc;
+}
+
+static int
+store_rest(struct writer *w, const struct op *op, uint64_t body_len, struct slice *out_tail)
+{
+    uint64_t start = op->n * BLOCK_FULL_LEN, off = start;
+
+    *out_tail = SLICE_NONE;
+    while (off < body_len) {
+        struct record_span span = record_span_at(body_len, off);
+        const char *from = op->block->data + (span.off - start);
+        void *to;
+        int rc;
+
+        off += span.len;
+        if (span.piece == RECORD_PIECE) {
+            *out_tail = slice_of(from, span.len);
+            continue;
+        }
+        rc = object_put(w, record_key(op->oid, span.piece), span.len, &to);
+        if (rc != 0)
+            return rc;
+        memcpy(to, from, span.len);
+    }
+    return 0;
+}
+
+static int
+kill_replaced(struct writer *w, const struct op *op)
+{
+    struct index_probe probe;
+    uint32_t slot;
+    int rc = 0;
+
+    index_probe_begin(&w->store->index, op->put->hash, &probe);
+    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(&w->store->index, slot);
+
+        if (!object_is_going(entry) &&
+            (entry->variant == op->variant || entry->oid == op->replaces_oid))
+            rc = object_kill(w, slot);
+    }
+    return rc;
+}
+
+static int
+store_object(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+    struct record record = {
+        .variant = op->variant,
+        .birth = put->birth.seq,
+        .body_len = op->n * BLOCK_FULL_LEN + (op->block == NULL ? 0 : op->block->len),
+        .body_sum = op->body_sum,
+        .key = slice_of(put->key, put->key_len),
+        .meta = op->meta,
+        .head = op->head,
+        .labels = op->labels,
+        .labels_n = op->labels_n,
+    };
+    struct change change = {.kind = CHANGE_INSERT, .op = op};
+    int rc;
+
+    switch (purge_match(&w->store->purges, record.birth, put->hash, record.key, op->labels,
+                        op->labels_n)) {
+    case STORE_PURGED_HARD:
+        op->rc = ERR_CANCELLED;
+        return 0;
+    case STORE_PURGED_SOFT:
+        record.flags |= RECORD_SOFT;
+        break;
+    case STORE_NOT_PURGED:
+        break;
+    }
+    rc = kill_replaced(w, op);
+    op->oid = put->own_oid != 0 ? put->own_oid : object_take_oid(w);
+    LIST_FOREACH (&op->pieces, link) {
+        struct op *piece = CONTAINER_OF(link, struct op, link);
+        void *to;
+
+        if (rc == 0)
+            rc = object_put(w, record_key(op->oid, piece->n), piece->block->len, &to);
+        if (rc == 0)
+            memcpy(to, piece->block->data, piece->block->len);
+    }
+    if (rc == 0)
+        rc = store_rest(w, op, record.body_len, &record.tail);
+    if (rc == 0)
+        rc = object_put_record(w, &record, op->oid);
+    if (rc != 0)
+        return rc;
+    change.item = (struct index_item){
+        .hash = put->hash,
+        .oid = op->oid,
+        .variant = op->variant,
+        .pages = record_object_pages(record.body_len, record_len(&record)),
+        .pieces = (uint32_t)record_pieces_n(record.body_len),
+        .pinned = true,
+    };
+    return object_note(w, &change);
+}
+
+static int
+find_entry(struct writer *w, struct store_hash hash, uint64_t oid, uint32_t *out)
+{
+    struct index_probe probe;
+    uint32_t slot;
+
+    index_probe_begin(&w->store->index, hash, &probe);
+    while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(&w->store->index, slot);
+
+        if (entry->oid == oid && !object_is_going(entry)) {
+            *out = slot;
+            return 0;
+        }
+    }
+    return MDB_NOTFOUND;
+}
+
+/* The purges that name the object as it is, and those younger than the update's own birth. */
+static bool
+update_flags(struct writer *w, const struct op *op, const struct record *old, uint16_t *out)
+{
+    struct purge_set *set = &w->store->purges;
+    const struct store_put *put = op->put;
+
+    if (purge_match(set, old->birth, put->hash, old->key, old->labels, old->labels_n) ==
+        STORE_PURGED_HARD)
+        return false;
+    switch (purge_match(set, put->birth.seq, put->hash, old->key, op->labels, op->labels_n)) {
+    case STORE_PURGED_HARD:
+        return false;
+    case STORE_PURGED_SOFT:
+        *out = RECORD_SOFT;
+        return true;
+    case STORE_NOT_PURGED:
+        *out = 0; /* what marked it, if anything, is older than this update */
+        return true;
+    }
+    UNREACHABLE();
+}
+
+static int
+update_object(struct writer *w, struct op *op)
+{
+    struct slice copy = SLICE_NONE;
+    struct record record;
+    uint32_t slot;
+    uint16_t flags;
+    int rc = find_entry(w, op->put->hash, op->oid, &slot);
+
+    if (rc == 0)
+        rc = object_copy_record(w, op->oid, &copy);
+    op->rc = ERR_NOT_FOUND;
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (record_decode(copy, op->oid, true, &record) == OK &&
+        slice_equal(record.key, slice_of(op->put->key, op->put->key_len))) {
+        op->rc = ERR_CANCELLED;
+        if (update_flags(w, op, &record, &flags)) {
+            op->rc = OK;
+            record.flags = flags;
+            record.birth = op->put->birth.seq;
+            record.meta = op->meta;
+            record.head = op->head;
+            record.labels = op->labels;
+            record.labels_n = op->labels_n;
+            rc = object_put_record(w, &record, op->oid);
+        }
+    }
+    mem_free((char *)copy.ptr);
+    return rc;
+}
+
+static int
+release_put(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+    struct change change = {.kind = CHANGE_DOOM, .slot = INDEX_NONE, .item.oid = put->own_oid};
+
+    if (put->own_oid == 0 || put->committed || (put->end != NULL && put->end->rc == OK))
+        return 0;
+    return object_note(w, &change);
+}
+
+static int
+drop_damaged(struct writer *w, struct op *op)
+{
+    struct index_entry *entry = index_entry(&w->store->index, op->slot);
+
+    if (!entry->listed || entry->oid != op->oid || object_is_going(entry))
+        return 0;
+    w->removed_n++;
+    return object_kill(w, op->slot);
+}
+
+static int
+run_op(struct writer *w, struct op *op)
+{
+    switch (op->kind) {
+    case OP_PIECE:
+        return store_piece(w, op);
+    case OP_END:
+        return store_object(w, op);
+    case OP_UPDATE:
+        return update_object(w, op);
+    case OP_RELEASE:
+        return release_put(w, op);
+    case OP_DROP:
+        return drop_damaged(w, op);
+    }
+    UNREACHABLE();
+}
+
+/* --- the whole --- */
+
+static bool
+needs_room(const struct op *op)
+{
+    return !op->failed && (op->kind == OP_PIECE || op->kind == OP_END || op->kind == OP_UPDATE);
+}
+
+/* Pages that the batch will take: a guess of the leaves, exact for the rest. */
+static uint64_t
+pages_needed(const struct writer *w, uint64_t *out_objects)
+{
+    struct record_room room = {0};
+    uint64_t objects = 0;
+
+    LIST_FOREACH (&w->batch, link) {
+        const struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (!needs_room(op))
+            continue;
+        if (op->kind != OP_PIECE) {
+            objects += op->kind == OP_END;
+            record_room_add(&room, sizeof(struct record) + op->queue_len);
+        }
+        if (op->block != NULL)
+            record_room_add(&room, op->block->len);
+        LIST_FOREACH (&op->pieces, piece)
+            record_room_add(&room, BLOCK_FULL_LEN);
+    }
+    *out_objects = objects;
+    return room.pages + room.leaf_bytes / (RECORD_PAGE_LEN / 2) + ROOM_SPARE_PAGES;
+}
+
+static void
+begin_attempt(struct writer *w)
+{
+    w->changes_n = w->claims_n = 0;
+    w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = 0;
+    w->free_left = w->store->env.map_pages / FREE_MAP_PART;
+    if (w->free_left > FREE_PAGES_MAX)
+        w->free_left = FREE_PAGES_MAX;
+    w->wrote = w->sweep_ended = false;
+    w->sweep_from = w->store->index.sweep;
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (!op->failed)
+            op->rc = OK;
+    }
+}
+
+static void
+refuse_puts(struct writer *w)
+{
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind != OP_PIECE && op->kind != OP_END)
+            continue;
+        op->failed = true;
+        if (op->rc == OK)
+            op->rc = ERR_STORE_FULL;
+    }
+}
+
+static int
+run_ops(struct writer *w)
+{
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+        int rc = op->failed ? 0 : run_op(w, op);
+
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+run_all(struct writer *w)
+{
+    int rc = run_calls(w);
+
+    if (rc == 0)
+        rc = run_ops(w);
+    if (rc == 0)
+        rc = delete_doomed(w);
+    return rc != 0 ? rc : sweep_some(w);
+}
+
+static int
+open_attempt(struct writer *w)
+{
+    begin_attempt(w);
+    return mdb_cursor_open(w->txn, w->store->env.dbi, &w->cursor);
+}
+
+/* What every transaction ends with: then nothing but the commit can fail. */
+static int
+close_attempt(struct writer *w, int rc, uint64_t objects)
+{
+    if (rc == 0 && w->header_changed) {
+        rc = env_put_header(&w->store->env, w->txn);
+        w->wrote = true;
+    }
+    if (rc == 0 && index_reserve(&w->store->index, objects + w->rewritten_n) != OK)
+        rc = BATCH_NOMEM;
+    mdb_cursor_close(w->cursor);
+    w->cursor = NULL;
+    return rc;
+}
+
+int
+batch_run(struct writer *w)
+{
+    uint64_t objects, pages = pages_needed(w, &objects);
+    bool more = false;
+    int rc = open_attempt(w);
+
+    if (rc != 0)
+        return rc;
+    rc = list_empty(&w->batch) ? 0 : evict_make_room(w, pages);
+    if (rc == BATCH_NO_ROOM) {
+        refuse_puts(w);
+        rc = 0;
+    }
+    more = rc == BATCH_MORE_ROOM;
+    if (more)
+        rc = 0; /* what was evicted is committed by itself */
+    else if (rc == 0)
+        rc = run_all(w);
+    rc = close_attempt(w, rc, objects);
+    return rc == 0 && more ? BATCH_MORE_ROOM : rc;
+}
+
+int
+batch_free(struct writer *w)
+{
+    int rc = open_attempt(w);
+
+    if (rc != 0)
+        return rc;
+    rc = evict_some(w);
+    w->header_changed = true; /* an empty transaction would not count as one */
+    return close_attempt(w, rc, 0);
+}
+
+void
+batch_undo(struct writer *w)
+{
+    for (size_t i = 0; i < w->claims_n; i++)
+        (void)atomic_fetch_and_explicit(&index_entry(&w->store->index, w->claims[i])->pins,
+                                        ~INDEX_GOING, memory_order_release);
+    for (size_t i = 0; i < w->doomed_n; i++)
+        w->doomed[i].gone = false;
+    w->store->index.sweep = w->sweep_from;
+    purge_sweep_commit(&w->store->purges, false);
+    w->changes_n = w->claims_n = 0;
+    w->sweep_ended = false;
+}
+
+static void
+apply_insert(struct writer *w, const struct change *change)
+{
+    struct index *index = &w->store->index;
+    uint32_t slot = index_insert(index, &change->item);
+    struct store_put *put;
+
+    if (change->op == NULL)
+        return;
+    put = change->op->put;
+    put->slot = slot;
+    put->committed = true;
+    atomic_store_explicit(&put->oid, change->item.oid, memory_order_release);
+    if ((atomic_fetch_or_explicit(&put->state, PUT_PINNED, memory_order_acq_rel) & PUT_RELEASED) !=
+        0)
+        index_unpin(index_entry(index, slot)); /* the caller has left already */
+}
+
+static void
+apply_change(struct writer *w, const struct change *change)
+{
+    struct index *index = &w->store->index;
+
+    if (change->kind == CHANGE_INSERT) {
+        apply_insert(w, change);
+        return;
+    }
+    if (change->kind != CHANGE_DOOM)
+        index_remove(index, change->slot);
+    if (change->kind != CHANGE_REMOVE)
+        w->doomed[w->doomed_n++] = (struct doomed){
+            change->item.oid, change->kind == CHANGE_PINNED ? change->slot : INDEX_NONE, false};
+    if (change->kind == CHANGE_REMOVE || change->kind == CHANGE_PART)
+        index_retire(index, change->slot);
+}
+
+static void
+forget_doomed(struct writer *w)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->doomed_n; i++) {
+        if (!w->doomed[i].gone)
+            w->doomed[n++] = w->doomed[i];
+        else if (w->doomed[i].slot != INDEX_NONE)
+            index_retire(&w->store->index, w->doomed[i].slot);
+    }
+    w->doomed_n = n;
+}
+
+void
+batch_apply(struct writer *w)
+{
+    forget_doomed(w);
+    /* First what is new: a look-up between the two finds one of them. */
+    for (size_t i = 0; i < w->changes_n; i++)
+        if (w->changes[i].kind == CHANGE_INSERT)
+            apply_change(w, &w->changes[i]);
+    for (size_t i = 0; i < w->changes_n; i++)
+        if (w->changes[i].kind != CHANGE_INSERT)
+            apply_change(w, &w->changes[i]);
+    purge_sweep_commit(&w->store->purges, true);
+    STAT_ADD(store_removals, w->removed_n);
+    STAT_ADD(store_evictions, w->evicted_n);
+    STAT_ADD(store_rewrites, w->rewritten_n);
+    w->changes_n = w->claims_n = 0;
+    w->header_changed = false;
+}

@@ -1,0 +1,305 @@
+/* Opening the file, and what to do when it cannot be used. */
+#include "storage/env.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/stats.h"
+
+enum { META_PAGES = 2, PATH_LEN = 4096, REASON_LEN = 160 };
+
+enum err
+env_err(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return OK;
+    case MDB_NOTFOUND:
+        return ERR_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return ERR_STORE_FULL;
+    case MDB_READERS_FULL:
+        return ERR_LIMIT;
+    case ENOMEM:
+        return ERR_NOMEM;
+    default:
+        return env_is_fatal(rc) ? ERR_STORE_CORRUPT : ERR_STORE_IO;
+    }
+}
+
+bool
+env_is_fatal(int rc)
+{
+    return rc == MDB_PANIC || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+           rc == MDB_VERSION_MISMATCH || rc == MDB_BAD_DBI || rc == MDB_INCOMPATIBLE ||
+           rc == MDB_CURSOR_FULL;
+}
+
+uint64_t
+env_used_pages(const struct env *env, MDB_txn *txn)
+{
+    const MDB_dbi dbis[] = {0, env->dbi}; /* 0: the list of free pages */
+    uint64_t pages = META_PAGES;
+
+    for (size_t i = 0; i < ARRAY_LEN(dbis); i++) {
+        MDB_stat stat;
+
+        if (mdb_stat(txn, dbis[i], &stat) == 0)
+            pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    return pages;
+}
+
+uint64_t
+env_file_pages(const struct env *env)
+{
+    MDB_envinfo info;
+
+    (void)mdb_env_info(env->mdb, &info);
+    return info.me_last_pgno + 1;
+}
+
+uint64_t
+env_last_txnid(const struct env *env)
+{
+    MDB_envinfo info;
+
+    (void)mdb_env_info(env->mdb, &info);
+    return info.me_last_txnid;
+}
+
+int
+env_get(const struct env *env, MDB_txn *txn, uint64_t key, struct slice *out)
+{
+    MDB_val name = {sizeof(key), &key}, value;
+    int rc = mdb_get(txn, env->dbi, &name, &value);
+
+    if (rc == 0)
+        *out = slice_of(value.mv_data, value.mv_size);
+    return rc;
+}
+
+int
+env_put_header(struct env *env, MDB_txn *txn)
+{
+    uint64_t key = 0;
+    char bytes[RECORD_HEADER_LEN];
+    MDB_val name = {sizeof(key), &key}, value = {sizeof(bytes), bytes};
+
+    record_header_encode(&env->header, bytes);
+    return mdb_put(txn, env->dbi, &name, &value, 0);
+}
+
+/* --- setting aside --- */
+
+static void
+remove_older_bad_files(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *file;
+
+    if (folder == NULL)
+        return;
+    while ((file = readdir(folder)) != NULL)
+        if (strncmp(file->d_name, "data.mdb.bad-", 13) == 0)
+            (void)unlinkat(dirfd(folder), file->d_name, 0);
+    (void)closedir(folder);
+}
+
+void
+env_set_aside(const char *path, const char *reason, bool keep)
+{
+    char from[PATH_LEN], to[PATH_LEN], lock[PATH_LEN];
+
+    remove_older_bad_files(path);
+    (void)snprintf(from, sizeof(from), "%s/data.mdb", path);
+    (void)snprintf(lock, sizeof(lock), "%s/lock.mdb", path);
+    (void)snprintf(to, sizeof(to), "%s/data.mdb.bad-%lld", path, (long long)time(NULL));
+    if (!keep || rename(from, to) == -1) {
+        (void)unlink(from);
+        (void)snprintf(to, sizeof(to), "removed");
+    }
+    (void)unlink(lock);
+    STAT_INC(store_resets);
+    LOG(ERROR, store_fault,
+        "text=\"the store begins anew, empty; its old file can be deleted\" reason=\"%s\" "
+        "old=\"%s\"",
+        reason, to);
+}
+
+/* --- opening --- */
+
+/* Pages at the end that were allocated and freed in one transaction are never written, so a file
+ * may be shorter than its page count says. Lengthen it then, so that no read runs past the end
+ * (SIGBUS), and see that only free pages were missing: otherwise it was cut. */
+static int
+check_free_pages(MDB_txn *txn, uint64_t file_pages, uint64_t pages)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    uint64_t missing = pages - file_pages;
+    int rc = mdb_cursor_open(txn, 0, &cursor);
+
+    if (rc != 0)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        const char *at = value.mv_data; /* a count, then page numbers */
+
+        for (size_t i = sizeof(size_t); i + sizeof(size_t) <= value.mv_size; i += sizeof(size_t)) {
+            size_t pgno;
+
+            memcpy(&pgno, at + i, sizeof(pgno));
+            missing -= pgno >= file_pages && pgno < pages && missing > 0;
+        }
+    }
+    mdb_cursor_close(cursor);
+    if (rc != MDB_NOTFOUND)
+        return rc;
+    return missing == 0 ? 0 : MDB_CORRUPTED;
+}
+
+static int
+check_length(const struct env *env, MDB_txn *txn)
+{
+    uint64_t pages = env_file_pages(env);
+    off_t len;
+    int fd;
+
+    if (mdb_env_get_fd(env->mdb, &fd) != 0 || (len = lseek(fd, 0, SEEK_END)) == -1)
+        return EIO;
+    if ((uint64_t)len >= pages * RECORD_PAGE_LEN)
+        return 0;
+    if (ftruncate(fd, (off_t)(pages * RECORD_PAGE_LEN)) == -1)
+        return EIO;
+    return check_free_pages(txn, (uint64_t)len / RECORD_PAGE_LEN, pages);
+}
+
+/* Is what lies there ours? MDB_INCOMPATIBLE: no. MDB_NOTFOUND: nothing lies there. */
+static int
+check_content(struct env *env, MDB_txn *txn)
+{
+    struct slice value;
+    unsigned flags;
+    MDB_stat stat;
+    int rc = mdb_dbi_open(txn, NULL, 0, &env->dbi);
+
+    if (rc == 0)
+        rc = mdb_stat(txn, env->dbi, &stat);
+    if (rc == 0)
+        rc = mdb_dbi_flags(txn, env->dbi, &flags);
+    if (rc != 0)
+        return rc;
+    if (stat.ms_psize != RECORD_PAGE_LEN)
+        return MDB_INCOMPATIBLE;
+    if (stat.ms_entries == 0)
+        return MDB_NOTFOUND;
+    if ((flags & MDB_INTEGERKEY) == 0)
+        return MDB_INCOMPATIBLE;
+    rc = check_length(env, txn);
+    if (rc != 0)
+        return rc;
+    rc = env_get(env, txn, 0, &value);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
+    return record_header_decode(value, &env->header) == OK ? 0 : MDB_INCOMPATIBLE;
+}
+
+static int
+begin_new(struct env *env)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+
+    if (rc != 0)
+        return rc;
+    if (env->header.oid_next == 0)
+        env->header.oid_next = 1;
+    rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &env->dbi);
+    if (rc == 0)
+        rc = env_put_header(env, txn);
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int
+check_or_begin(struct env *env)
+{
+    struct record_header header = env->header;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = check_content(env, txn);
+    mdb_txn_abort(txn);
+    if (rc != MDB_NOTFOUND)
+        return rc;
+    env->header = header;
+    return begin_new(env);
+}
+
+static int
+try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max)
+{
+    int rc = mdb_env_create(&env->mdb);
+
+    if (rc != 0)
+        return rc;
+    env->map_pages = size_len / RECORD_PAGE_LEN;
+    rc = mdb_env_set_mapsize(env->mdb, env->map_pages * RECORD_PAGE_LEN);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(env->mdb, readers_max);
+    if (rc == 0)
+        rc = mdb_env_open(env->mdb, path, MDB_NOTLS | MDB_NORDAHEAD, 0640);
+    if (rc == 0 && env_file_pages(env) > env->map_pages)
+        rc = MDB_MAP_RESIZED; /* made with a larger size; LMDB would go on past ours */
+    if (rc == 0)
+        rc = check_or_begin(env);
+    if (rc != 0)
+        env_close(env);
+    return rc;
+}
+
+static bool
+is_unusable(int rc)
+{
+    return env_is_fatal(rc) || rc == MDB_MAP_RESIZED;
+}
+
+enum err
+env_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max, char *why,
+         size_t why_cap)
+{
+    int rc = try_open(env, path, size_len, readers_max);
+
+    if (is_unusable(rc)) {
+        char reason[REASON_LEN];
+
+        (void)snprintf(reason, sizeof(reason), "%s",
+                       rc == MDB_MAP_RESIZED    ? "the store was made smaller than its file"
+                       : rc == MDB_INCOMPATIBLE ? "not a store of this version"
+                                                : mdb_strerror(rc));
+        env_set_aside(path, reason, rc != MDB_MAP_RESIZED);
+        rc = try_open(env, path, size_len, readers_max);
+    }
+    if (rc == 0)
+        return OK;
+    (void)snprintf(why, why_cap,
+                   "cannot open the store in %s: %s; see that the folder is there, writable for "
+                   "this user, and that its disk has room",
+                   path, mdb_strerror(rc));
+    return rc == ENOMEM ? ERR_NOMEM : rc == EIO || rc == ENOSPC ? ERR_STORE_IO : ERR_SYSTEM;
+}
+
+void
+env_close(struct env *env)
+{
+    if (env->mdb != NULL)
+        mdb_env_close(env->mdb);
+    env->mdb = NULL;
+}

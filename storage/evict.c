@@ -1,0 +1,194 @@
+/* Making room, exactly, in the transaction that needs it.
+ *
+ * The hand walks the index's list from the oldest entry on. What was used since it last came by
+ * loses its bit and survives: small objects are written again under a new id, so that the old end
+ * of the tree becomes free in long runs; larger ones stay where they are. Pinned ones stay. */
+#include "storage/evict.h"
+
+#include "base/stats.h"
+#include "storage/object.h"
+#include "storage/state.h"
+
+enum {
+    HIGH_PERCENT = 90,
+    LOWEST_PERCENT = 50,
+    STEP_PERCENT = 2,
+    REWRITE_PAGES_MAX = 64,    /* 256 KiB */
+    REWRITE_BATCH_PERCENT = 25 /* of a batch may be survivors */
+};
+
+uint64_t
+evict_limit_max(const struct env *env)
+{
+    return env->map_pages * HIGH_PERCENT / 100;
+}
+
+void
+evict_lower_limit(struct writer *w, bool file_is_bound)
+{
+    uint64_t map = w->store->env.map_pages, lowest = map * LOWEST_PERCENT / 100;
+    uint64_t bound = file_is_bound ? env_file_pages(&w->store->env) * HIGH_PERCENT / 100 : map;
+    uint64_t step = map * STEP_PERCENT / 100 + 1;
+
+    if (file_is_bound) /* the disk is full: the file is what there is */
+        lowest = bound / 2;
+    if (bound < w->limit_pages)
+        w->limit_pages = bound;
+    w->limit_pages = w->limit_pages > lowest + step ? w->limit_pages - step : lowest;
+}
+
+void
+evict_raise_limit(struct writer *w)
+{
+    uint64_t most = evict_limit_max(&w->store->env);
+
+    w->limit_pages += 1 + w->store->env.map_pages / 16384;
+    if (w->limit_pages > most)
+        w->limit_pages = most;
+}
+
+/* One piece, or the record, of a survivor to its new id. */
+static int
+copy_value(struct writer *w, uint64_t from, uint64_t to)
+{
+    struct slice value;
+    void *room;
+    int rc = env_get(&w->store->env, w->txn, from, &value);
+
+    if (rc != 0)
+        return rc;
+    if (value.len > BLOCK_FULL_LEN)
+        return MDB_CORRUPTED;
+    memcpy(w->scratch, value.ptr, value.len); /* the put may move it */
+    rc = object_put(w, to, value.len, &room);
+    if (rc == 0)
+        memcpy(room, w->scratch, value.len);
+    return rc;
+}
+
+static int
+write_again(struct writer *w, const struct index_entry *entry, struct record *record, uint32_t slot)
+{
+    struct change change = {.kind = CHANGE_INSERT,
+                            .item = {.hash = entry->hash,
+                                     .oid = object_take_oid(w),
+                                     .variant = entry->variant,
+                                     .pages = entry->pages,
+                                     .pieces = entry->pieces}};
+    void *room;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < entry->pieces && rc == 0; i++)
+        rc = copy_value(w, record_key(entry->oid, i), record_key(change.item.oid, i));
+    if (rc == 0)
+        rc = object_put(w, record_key(change.item.oid, RECORD_PIECE), record_len(record), &room);
+    if (rc == 0)
+        record_encode(record, change.item.oid, room);
+    if (rc == 0)
+        rc = object_note(w, &change);
+    if (rc == 0)
+        rc = object_kill(w, slot);
+    w->rewritten_n++;
+    w->rewritten_len += (uint64_t)entry->pages * RECORD_PAGE_LEN;
+    return rc;
+}
+
+/* A used object at the hand: write it again, unless a purge or damage says otherwise. */
+static int
+rewrite(struct writer *w, uint32_t slot, const struct index_entry *entry)
+{
+    struct record record;
+    struct slice value;
+    char *copy;
+    int rc = env_get(&w->store->env, w->txn, record_key(entry->oid, RECORD_PIECE), &value);
+
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? object_kill(w, slot) : rc;
+    copy = mem_alloc(value.len);
+    if (copy == NULL)
+        return BATCH_NOMEM;
+    memcpy(copy, value.ptr, value.len);
+    value.ptr = copy;
+    if (record_decode(value, entry->oid, true, &record) != OK ||
+        record_pieces_n(record.body_len) != entry->pieces) {
+        STAT_INC(store_bad_records);
+        rc = object_kill(w, slot);
+    } else {
+        enum store_purged purged = purge_match(&w->store->purges, record.birth, entry->hash,
+                                               record.key, record.labels, record.labels_n);
+
+        if (purged == STORE_PURGED_SOFT)
+            record.flags |= RECORD_SOFT;
+        rc = purged == STORE_PURGED_HARD ? object_kill(w, slot)
+                                         : write_again(w, entry, &record, slot);
+    }
+    mem_free(copy);
+    return rc;
+}
+
+static bool
+may_rewrite(const struct writer *w, const struct index_entry *entry)
+{
+    return entry->pages <= REWRITE_PAGES_MAX &&
+           w->rewritten_len < w->batch_len * REWRITE_BATCH_PERCENT / 100;
+}
+
+/* One step of the hand. */
+static int
+step(struct writer *w)
+{
+    struct index *index = &w->store->index;
+    uint32_t slot = index->hand != INDEX_NONE ? index->hand : index->oldest;
+    struct index_entry *entry = index_entry(index, slot);
+
+    index->hand = entry->newer;
+    if (atomic_load_explicit(&entry->pins, memory_order_acquire) != 0)
+        return 0; /* read now, or going already */
+    if (atomic_load_explicit(&entry->visited, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&entry->visited, 0, memory_order_relaxed);
+        return may_rewrite(w, entry) ? rewrite(w, slot, entry) : 0;
+    }
+    w->evicted_n++;
+    return object_kill(w, slot);
+}
+
+/* Until no more than used_max pages are in use. */
+static int
+evict_until(struct writer *w, uint64_t used_max)
+{
+    struct index *index = &w->store->index;
+    uint64_t steps = index->live_n * 2 + 1;
+
+    while (env_used_pages(&w->store->env, w->txn) > used_max) {
+        int rc;
+
+        if (index->oldest == INDEX_NONE || steps-- == 0)
+            return BATCH_NO_ROOM;
+        if (w->free_left == 0)
+            return BATCH_MORE_ROOM;
+        rc = step(w);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int
+evict_make_room(struct writer *w, uint64_t need_pages)
+{
+    need_pages += need_pages / 4;
+    return evict_until(w, need_pages < w->limit_pages ? w->limit_pages - need_pages : 0);
+}
+
+int
+evict_some(struct writer *w)
+{
+    uint64_t used = env_used_pages(&w->store->env, w->txn);
+    uint64_t pages = w->store->env.map_pages * STEP_PERCENT / 100 + 1;
+    uint64_t want = used > pages ? used - pages : 0;
+    int rc;
+
+    w->rewritten_len = UINT64_MAX; /* survivors stay: pages are what is missing */
+    rc = evict_until(w, want < w->limit_pages ? want : w->limit_pages);
+    return rc == BATCH_NO_ROOM || rc == BATCH_MORE_ROOM ? 0 : rc;
+}

@@ -1,0 +1,336 @@
+/* The index: open addressing with linear probing, entries in chunks, two-step reclamation. */
+#include "storage/index.h"
+
+enum { TABLE_BITS_MIN = 10, DEAD_SLOT = 0xffffffff };
+
+#define ENTRIES_MAX (UINT32_MAX - (1U << INDEX_CHUNK_BITS) - 2)
+
+static uint64_t
+slot_value(struct store_hash hash, uint32_t number)
+{
+    return (hash.lo & 0xffffffff00000000U) | (uint64_t)(number + 1); /* 0 is the empty slot */
+}
+
+static struct index_table *
+table_new(struct index *index, uint64_t cap)
+{
+    struct index_table *table = mem_zalloc(sizeof(*table) + cap * sizeof(table->slots[0]));
+
+    if (table == NULL)
+        return NULL;
+    table->block.len = cap * sizeof(table->slots[0]);
+    table->mask = cap - 1;
+    index->bytes_len += table->block.len;
+    return table;
+}
+
+enum err
+index_init(struct index *index, struct epoch *epoch)
+{
+    struct index_table *table;
+
+    *index = (struct index){.epoch = epoch,
+                            .free = INDEX_NONE,
+                            .retired = INDEX_NONE,
+                            .grace = INDEX_NONE,
+                            .oldest = INDEX_NONE,
+                            .newest = INDEX_NONE,
+                            .hand = INDEX_NONE,
+                            .sweep = INDEX_NONE};
+    table = table_new(index, 1U << TABLE_BITS_MIN);
+    if (table == NULL)
+        return ERR_NOMEM;
+    atomic_store_explicit(&index->table, table, memory_order_release);
+    return OK;
+}
+
+static void
+free_blocks(struct index *index, struct index_block **slot)
+{
+    while (*slot != NULL) {
+        struct index_block *block = *slot;
+
+        *slot = block->next;
+        index->bytes_len -= block->len;
+        mem_free(block);
+    }
+}
+
+void
+index_fini(struct index *index)
+{
+    free_blocks(index, &index->retired_blocks);
+    free_blocks(index, &index->grace_blocks);
+    for (size_t i = 0; i < INDEX_CHUNKS_MAX; i++)
+        mem_free(atomic_load_explicit(&index->chunks[i], memory_order_relaxed));
+    mem_free(atomic_load_explicit(&index->table, memory_order_relaxed));
+    memset(index, 0, sizeof(*index)); /* clang takes no {0} for an atomic pointer */
+}
+
+/* --- look-up --- */
+
+void
+index_probe_begin(const struct index *index, struct store_hash hash, struct index_probe *probe)
+{
+    probe->index = index;
+    probe->table = atomic_load_explicit(&index->table, memory_order_acquire);
+    probe->hash = hash;
+    probe->at = hash.hi;
+}
+
+uint32_t
+index_probe_next(struct index_probe *probe)
+{
+    const struct index_table *table = probe->table;
+
+    for (;;) {
+        uint64_t value =
+            atomic_load_explicit(&table->slots[probe->at++ & table->mask], memory_order_acquire);
+        uint32_t number = (uint32_t)value - 1;
+        const struct index_entry *entry;
+
+        if (value == 0)
+            return INDEX_NONE;
+        if ((value ^ probe->hash.lo) >> 32 != 0 || (uint32_t)value == DEAD_SLOT)
+            continue;
+        entry = index_entry(probe->index, number);
+        if (entry->hash.lo == probe->hash.lo && entry->hash.hi == probe->hash.hi)
+            return number;
+    }
+}
+
+bool
+index_pin(struct index_entry *entry)
+{
+    unsigned pins = atomic_load_explicit(&entry->pins, memory_order_relaxed);
+
+    do {
+        if ((pins & INDEX_GOING) != 0 || pins >= INDEX_PINS_MAX)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&entry->pins, &pins, pins + 1,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
+void
+index_unpin(struct index_entry *entry)
+{
+    unsigned before = atomic_fetch_sub_explicit(&entry->pins, 1, memory_order_release);
+
+    ASSERT((before & ~INDEX_GOING) != 0);
+}
+
+/* --- tables --- */
+
+static void
+table_add(struct index_table *table, uint64_t at, uint64_t value)
+{
+    for (;; at++) {
+        atomic_uint_fast64_t *slot = &table->slots[at & table->mask];
+
+        if (atomic_load_explicit(slot, memory_order_relaxed) == 0) {
+            atomic_store_explicit(slot, value, memory_order_release);
+            return;
+        }
+    }
+}
+
+/* A table for `n` live entries at a load of half at most, without dead slots. */
+static enum err
+rebuild(struct index *index, uint64_t n)
+{
+    struct index_table *old = atomic_load_explicit(&index->table, memory_order_relaxed), *table;
+    uint64_t cap = 1U << TABLE_BITS_MIN;
+
+    while (cap < n * 2)
+        cap *= 2;
+    table = table_new(index, cap);
+    if (table == NULL)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i <= old->mask; i++) {
+        uint64_t value = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
+
+        if (value != 0 && (uint32_t)value != DEAD_SLOT)
+            table_add(table, index_entry(index, (uint32_t)value - 1)->hash.hi, value);
+    }
+    index->dead_slots_n = 0;
+    atomic_store_explicit(&index->table, table, memory_order_release);
+    index_retire_block(index, &old->block);
+    return OK;
+}
+
+/* --- entries --- */
+
+static enum err
+reserve_entries(struct index *index, uint64_t n)
+{
+    if (n <= index->free_n)
+        return OK;
+    n -= index->free_n;
+    if (n > ENTRIES_MAX - index->fresh)
+        return ERR_LIMIT;
+    for (unsigned chunk = 0; chunk < INDEX_CHUNKS_MAX; chunk++) {
+        uint64_t chunk_n = 1ULL << (chunk + INDEX_CHUNK_BITS);
+        uint64_t first = chunk_n - (1U << INDEX_CHUNK_BITS);
+        struct index_entry *entries;
+
+        if (first >= index->fresh + n)
+            return OK;
+        if (atomic_load_explicit(&index->chunks[chunk], memory_order_relaxed) != NULL)
+            continue;
+        entries = mem_alloc(chunk_n * sizeof(*entries)); /* touched as it is used */
+        if (entries == NULL)
+            return ERR_NOMEM;
+        atomic_store_explicit(&index->chunks[chunk], entries, memory_order_release);
+    }
+    return OK;
+}
+
+enum err
+index_reserve(struct index *index, uint64_t n)
+{
+    const struct index_table *table = atomic_load_explicit(&index->table, memory_order_relaxed);
+    enum err rc = reserve_entries(index, n);
+
+    if (rc == OK && (index->live_n + index->dead_slots_n + n) * 10 > (table->mask + 1) * 7)
+        rc = rebuild(index, index->live_n + n);
+    return rc;
+}
+
+static uint32_t
+entry_take(struct index *index)
+{
+    uint32_t number = index->free;
+
+    if (number == INDEX_NONE) {
+        index->bytes_len += sizeof(struct index_entry);
+        return index->fresh++;
+    }
+    index->free = index_entry(index, number)->newer;
+    index->free_n--;
+    return number;
+}
+
+uint32_t
+index_insert(struct index *index, const struct index_item *item)
+{
+    uint32_t number = entry_take(index);
+    struct index_entry *entry = index_entry(index, number);
+
+    entry->hash = item->hash;
+    entry->oid = item->oid;
+    entry->variant = item->variant;
+    entry->pages = item->pages;
+    entry->pieces = item->pieces;
+    atomic_store_explicit(&entry->pins, item->pinned ? 1 : 0, memory_order_relaxed);
+    atomic_store_explicit(&entry->visited, item->visited, memory_order_relaxed);
+    atomic_store_explicit(&entry->verified, 0, memory_order_relaxed);
+    entry->listed = true;
+    entry->newer = INDEX_NONE;
+    entry->older = index->newest;
+    if (index->newest != INDEX_NONE)
+        index_entry(index, index->newest)->newer = number;
+    else
+        index->oldest = number;
+    index->newest = number;
+    index->live_n++;
+    table_add(atomic_load_explicit(&index->table, memory_order_relaxed), item->hash.hi,
+              slot_value(item->hash, number));
+    return number;
+}
+
+/* An emptied slot before an empty one can be empty itself: no chain runs through it. */
+static void
+clear_slot(struct index *index, struct index_table *table, uint64_t at)
+{
+    uint64_t next =
+        atomic_load_explicit(&table->slots[(at + 1) & table->mask], memory_order_relaxed);
+
+    if (next != 0) {
+        atomic_store_explicit(&table->slots[at & table->mask], DEAD_SLOT, memory_order_release);
+        index->dead_slots_n++;
+        return;
+    }
+    atomic_store_explicit(&table->slots[at & table->mask], 0, memory_order_release);
+    while (atomic_load_explicit(&table->slots[--at & table->mask], memory_order_relaxed) ==
+           DEAD_SLOT) {
+        atomic_store_explicit(&table->slots[at & table->mask], 0, memory_order_release);
+        index->dead_slots_n--;
+    }
+}
+
+static void
+unlink_entry(struct index *index, const struct index_entry *entry, uint32_t number)
+{
+    if (index->hand == number)
+        index->hand = entry->newer;
+    if (index->sweep == number)
+        index->sweep = entry->newer;
+    if (entry->older != INDEX_NONE)
+        index_entry(index, entry->older)->newer = entry->newer;
+    else
+        index->oldest = entry->newer;
+    if (entry->newer != INDEX_NONE)
+        index_entry(index, entry->newer)->older = entry->older;
+    else
+        index->newest = entry->older;
+}
+
+void
+index_remove(struct index *index, uint32_t number)
+{
+    struct index_table *table = atomic_load_explicit(&index->table, memory_order_relaxed);
+    struct index_entry *entry = index_entry(index, number);
+    uint64_t value = slot_value(entry->hash, number), at = entry->hash.hi;
+
+    ASSERT(entry->listed);
+    while (atomic_load_explicit(&table->slots[at & table->mask], memory_order_relaxed) != value)
+        at++;
+    clear_slot(index, table, at);
+    unlink_entry(index, entry, number);
+    entry->listed = false;
+    index->live_n--;
+}
+
+/* --- reclamation --- */
+
+void
+index_retire(struct index *index, uint32_t number)
+{
+    struct index_entry *entry = index_entry(index, number);
+
+    ASSERT(!entry->listed);
+    entry->newer = index->retired;
+    index->retired = number;
+}
+
+void
+index_retire_block(struct index *index, struct index_block *block)
+{
+    block->next = index->retired_blocks;
+    index->retired_blocks = block;
+}
+
+void
+index_reclaim(struct index *index)
+{
+    if (index->marked && !epoch_passed(index->epoch))
+        return;
+    while (index->grace != INDEX_NONE) {
+        uint32_t number = index->grace;
+        struct index_entry *entry = index_entry(index, number);
+
+        index->grace = entry->newer;
+        entry->newer = index->free;
+        index->free = number;
+        index->free_n++;
+    }
+    free_blocks(index, &index->grace_blocks);
+    index->grace = index->retired;
+    index->grace_blocks = index->retired_blocks;
+    index->retired = INDEX_NONE;
+    index->retired_blocks = NULL;
+    index->marked = index->grace != INDEX_NONE || index->grace_blocks != NULL;
+    if (index->marked)
+        epoch_mark(index->epoch);
+}

@@ -1,0 +1,206 @@
+/* Single objects within the writer's transaction: values, records, deletion, and the notes of what
+ * memory has to learn when it is committed. */
+#include "storage/object.h"
+
+#include "storage/state.h"
+
+enum { OIDS_AHEAD = 65536 /* the header promises ids in portions, so that few commits touch it */ };
+
+/* --- notes --- */
+
+static bool
+grow(void *array, size_t *cap, size_t want, size_t item_len)
+{
+    void **slot = array, *grown;
+    size_t n = *cap == 0 ? 64 : *cap;
+
+    if (want <= *cap)
+        return true;
+    while (n < want)
+        n *= 2;
+    grown = mem_realloc(*slot, n * item_len);
+    if (grown == NULL)
+        return false;
+    *slot = grown;
+    *cap = n;
+    return true;
+}
+
+int
+object_note(struct writer *w, const struct change *change)
+{
+    if (!grow(&w->changes, &w->changes_cap, w->changes_n + 1, sizeof(w->changes[0])) ||
+        !grow(&w->doomed, &w->doomed_cap, w->doomed_n + w->changes_n + 1, sizeof(w->doomed[0])))
+        return BATCH_NOMEM;
+    w->changes[w->changes_n++] = *change;
+    return 0;
+}
+
+/* Mark an entry as going. *out_free: nobody reads it, and nobody will. */
+static int
+claim(struct writer *w, struct index_entry *entry, uint32_t slot, bool *out_free)
+{
+    unsigned before;
+
+    if (!grow(&w->claims, &w->claims_cap, w->claims_n + 1, sizeof(w->claims[0])))
+        return BATCH_NOMEM;
+    before = atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel);
+    ASSERT((before & INDEX_GOING) == 0);
+    w->claims[w->claims_n++] = slot;
+    *out_free = before == 0;
+    return 0;
+}
+
+bool
+object_is_going(const struct index_entry *entry)
+{
+    return (atomic_load_explicit(&entry->pins, memory_order_relaxed) & INDEX_GOING) != 0;
+}
+
+uint64_t
+object_take_oid(struct writer *w)
+{
+    uint64_t oid = w->next_oid++;
+
+    ASSERT(oid < RECORD_OID_MAX);
+    if (w->next_oid > w->store->env.header.oid_next) {
+        w->store->env.header.oid_next = w->next_oid + OIDS_AHEAD;
+        w->header_changed = true;
+    }
+    return oid;
+}
+
+/* --- single values --- */
+
+int
+object_put(struct writer *w, uint64_t key, size_t len, void **out)
+{
+    MDB_val name = {sizeof(key), &key}, value = {len, NULL};
+    unsigned append = key > w->last_key ? MDB_APPEND : 0;
+    int rc = mdb_put(w->txn, w->store->env.dbi, &name, &value, MDB_RESERVE | append);
+
+    if (rc == MDB_KEYEXIST) /* a transaction that was undone moved last_key: it is not exact */
+        rc = mdb_put(w->txn, w->store->env.dbi, &name, &value, MDB_RESERVE);
+    if (rc != 0)
+        return rc;
+    if (append != 0)
+        w->last_key = key;
+    w->wrote = true;
+    *out = value.mv_data;
+    return 0;
+}
+
+int
+object_delete_key(struct writer *w, uint64_t key)
+{
+    MDB_val name = {sizeof(key), &key};
+    int rc = mdb_del(w->txn, w->store->env.dbi, &name, NULL);
+
+    w->wrote |= rc == 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* The record first, then pieces in order, as many as may be. */
+int
+object_delete_some(struct writer *w, uint64_t oid, bool *out_all)
+{
+    int rc = object_delete_key(w, record_key(oid, RECORD_PIECE));
+
+    while (rc == 0 && w->free_left > 0) {
+        uint64_t key = record_key(oid, 0);
+        MDB_val name = {sizeof(key), &key}, value;
+        uint64_t pages;
+
+        rc = mdb_cursor_get(w->cursor, &name, &value, MDB_SET_RANGE);
+        if (rc == 0)
+            memcpy(&key, name.mv_data, sizeof(key));
+        if (rc == MDB_NOTFOUND || (rc == 0 && key >> RECORD_PIECE_BITS != oid)) {
+            *out_all = true;
+            return 0;
+        }
+        pages = rc == 0 ? (value.mv_size + 15) / RECORD_PAGE_LEN + 1 : 0;
+        if (rc == 0)
+            rc = mdb_cursor_del(w->cursor, 0);
+        w->wrote |= rc == 0;
+        w->free_left -= w->free_left < pages ? w->free_left : pages;
+    }
+    *out_all = false;
+    return rc;
+}
+
+/* A copy of a record's bytes, because the next write may move them. Freed by the caller. */
+int
+object_copy_record(struct writer *w, uint64_t oid, struct slice *out)
+{
+    struct slice value;
+    char *copy;
+    int rc = env_get(&w->store->env, w->txn, record_key(oid, RECORD_PIECE), &value);
+
+    if (rc != 0)
+        return rc;
+    copy = mem_alloc(value.len);
+    if (copy == NULL)
+        return BATCH_NOMEM;
+    memcpy(copy, value.ptr, value.len);
+    *out = slice_of(copy, value.len);
+    return 0;
+}
+
+int
+object_put_record(struct writer *w, const struct record *record, uint64_t oid)
+{
+    void *to;
+    int rc = object_put(w, record_key(oid, RECORD_PIECE), record_len(record), &to);
+
+    if (rc == 0)
+        record_encode(record, oid, to);
+    return rc;
+}
+
+/* Add a flag to a stored record. A record that is gone or damaged is left alone. */
+int
+object_flag(struct writer *w, uint64_t oid, enum record_flag flag)
+{
+    struct slice copy;
+    struct record record;
+    int rc = object_copy_record(w, oid, &copy);
+
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (record_decode(copy, oid, true, &record) == OK) {
+        record.flags |= (uint16_t)flag;
+        rc = object_put_record(w, &record, oid);
+    }
+    mem_free((char *)copy.ptr);
+    return rc;
+}
+
+int
+object_kill(struct writer *w, uint32_t slot)
+{
+    struct index_entry *entry = index_entry(&w->store->index, slot);
+    struct change change = {.kind = CHANGE_REMOVE, .slot = slot, .item.oid = entry->oid};
+    bool is_free, all = true;
+    int rc = claim(w, entry, slot, &is_free);
+
+    if (rc != 0)
+        return rc;
+    if (!is_free) {
+        change.kind = CHANGE_PINNED; /* a tail may be read from its record: keep it, marked */
+        rc = object_flag(w, entry->oid, RECORD_DEAD);
+    } else if (entry->pieces == 0) {
+        rc = object_delete_key(w, record_key(entry->oid, RECORD_PIECE));
+    } else {
+        rc = object_delete_some(w, entry->oid, &all);
+    }
+    if (!all)
+        change.kind = CHANGE_PART;
+    return rc != 0 ? rc : object_note(w, &change);
+}
+
+void
+object_doom(struct writer *w, uint64_t oid, uint32_t slot)
+{
+    if (grow(&w->doomed, &w->doomed_cap, w->doomed_n + 1, sizeof(w->doomed[0])))
+        w->doomed[w->doomed_n++] = (struct doomed){oid, slot, false};
+}

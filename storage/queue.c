@@ -1,0 +1,307 @@
+/* From the callers to the writer's thread: appending, waiting, taking a batch and making it ready.
+ */
+#include "storage/queue.h"
+
+#include <errno.h>
+#include <xxhash.h>
+
+#include "base/stats.h"
+#include "storage/state.h"
+
+enum {
+    BATCH_OPS_MAX = 8192, /* half of WRITER_FINGERPRINTS */
+    IDLE_MS = 200,        /* how often pins and sections are looked at while something waits */
+    SLEEP_MS = 60000
+};
+
+uint64_t
+queue_now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- the queue --- */
+
+bool
+writer_append(struct store *store, struct op *op)
+{
+    struct writer *w = &store->writer;
+    uint64_t before = atomic_fetch_add_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
+
+    if (op->queue_len > 0 && (before + op->queue_len > store->settings.queue_max_len ||
+                              atomic_load_explicit(&store->down, memory_order_relaxed))) {
+        (void)atomic_fetch_sub_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
+        return false;
+    }
+    STAT_ADD(store_queue_bytes, op->queue_len);
+    (void)pthread_mutex_lock(&w->lock);
+    if (list_empty(&w->ops)) {
+        w->first_ms = queue_now_ms();
+        (void)pthread_cond_signal(&w->wake);
+    }
+    list_push(&w->ops, &op->link);
+    w->waiting_len += op->queue_len;
+    if (w->waiting_len >= w->batch_len && w->waiting_len - op->queue_len < w->batch_len)
+        (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+    return true;
+}
+
+void
+writer_append_call(struct store *store, struct purge_call *call)
+{
+    struct writer *w = &store->writer;
+
+    (void)pthread_mutex_lock(&w->lock);
+    list_push(&w->calls, &call->link);
+    w->urgent = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void
+writer_wake(struct store *store)
+{
+    struct writer *w = &store->writer;
+
+    (void)pthread_mutex_lock(&w->lock);
+    w->urgent = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+/* Is there work that waits for nobody? */
+bool
+queue_has_work(const struct writer *w)
+{
+    const struct purge_set *set = &w->store->purges;
+
+    if (atomic_load_explicit(&w->store->down, memory_order_relaxed) ||
+        (w->pause_until_ms != 0 && queue_now_ms() < w->pause_until_ms))
+        return false;
+    if (w->sweeping)
+        return true;
+    if (!atomic_load_explicit(&w->store->ready, memory_order_relaxed))
+        return false;
+    LIST_FOREACH (&set->entries, link)
+        if (CONTAINER_OF(link, struct purge_entry, link)->state == PURGE_WAITING)
+            return true;
+    for (size_t i = 0; i < w->doomed_n; i++)
+        if (w->doomed[i].slot == INDEX_NONE)
+            return true;
+    return false;
+}
+
+/* Does something wait for readers to leave, or for a pin? */
+static bool
+watches(const struct writer *w)
+{
+    return w->doomed_n > 0 || w->store->index.marked ||
+           atomic_load_explicit(&w->store->down, memory_order_relaxed) || w->pause_until_ms != 0;
+}
+
+/* Until when may the thread sleep; under the lock. 0: not at all. */
+static uint64_t
+sleep_until(const struct writer *w, uint64_t now)
+{
+    uint64_t until = now + (watches(w) ? IDLE_MS : SLEEP_MS);
+
+    if (w->closing && list_empty(&w->ops) && !list_empty(&w->calls) && !w->urgent)
+        return now + IDLE_MS; /* a purge waits for the index to be whole */
+    if (w->urgent || w->closing || w->waiting_len >= w->batch_len)
+        return 0;
+    if (!list_empty(&w->ops)) {
+        uint64_t due = w->first_ms + w->store->settings.batch_ms;
+
+        until = due < until ? due : until;
+    }
+    return until > now ? until : 0;
+}
+
+static void
+wait_for_work(struct writer *w)
+{
+    uint64_t until;
+
+    while (!queue_has_work(w) && (until = sleep_until(w, queue_now_ms())) != 0) {
+        struct timespec when = {(time_t)(until / 1000), (long)(until % 1000) * 1000000};
+        bool idle = list_empty(&w->ops);
+
+        if (pthread_cond_timedwait(&w->wake, &w->lock, &when) == ETIMEDOUT && idle)
+            return; /* look at what waits for readers */
+    }
+}
+
+/* --- a batch --- */
+
+/* Two objects of one key and variant do not go into one transaction: the second shall find and
+ * replace the first. A chance likeness only ends the batch early. */
+static bool
+ends_twice(struct writer *w, const struct op *op)
+{
+    uint64_t print = op->put->hash.lo ^ (op->variant * 0x9e3779b97f4a7c15U);
+
+    for (uint64_t at = print;; at++) {
+        size_t i = at & (WRITER_FINGERPRINTS - 1);
+
+        if (w->ends[i].batch != w->batch_number) {
+            w->ends[i].print = print;
+            w->ends[i].batch = w->batch_number;
+            return false;
+        }
+        if (w->ends[i].print == print)
+            return true;
+    }
+}
+
+static void
+take_ops(struct writer *w)
+{
+    uint64_t len = 0;
+    unsigned n = 0;
+
+    w->batch_number++;
+    LIST_FOREACH (&w->ops, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (len >= w->batch_len || n >= BATCH_OPS_MAX || (op->kind == OP_END && ends_twice(w, op)))
+            break;
+        list_remove(link);
+        list_push(&w->batch, link);
+        len += op->queue_len;
+        n++;
+    }
+    w->waiting_len -= len;
+    if (!list_empty(&w->ops) && n > 0)
+        w->first_ms = queue_now_ms() - w->store->settings.batch_ms; /* these have waited already */
+}
+
+/* A purge of keys waits for the whole index. */
+static void
+take_calls(struct writer *w)
+{
+    bool ready = atomic_load_explicit(&w->store->ready, memory_order_relaxed);
+
+    LIST_FOREACH (&w->calls, link) {
+        const struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
+
+        if (call->has_keys && !ready)
+            continue;
+        list_remove(link);
+        list_push(&w->batch_calls, link);
+    }
+}
+
+/* False: the thread shall end. */
+bool
+queue_take(struct writer *w)
+{
+    bool goes_on;
+
+    (void)pthread_mutex_lock(&w->lock);
+    wait_for_work(w);
+    take_ops(w);
+    take_calls(w);
+    w->urgent = false;
+    goes_on = !w->closing || !list_empty(&w->batch) || !list_empty(&w->batch_calls) ||
+              !list_empty(&w->calls) || !list_empty(&w->ops);
+    (void)pthread_mutex_unlock(&w->lock);
+    return goes_on;
+}
+
+/* The checksum of a body, once, however often its transaction is tried. */
+static bool
+hash_block(struct store_put *put, const struct block *block)
+{
+    if (put->sum == NULL) {
+        put->sum = XXH3_createState();
+        if (put->sum == NULL)
+            return false;
+        (void)XXH3_64bits_reset(put->sum);
+    }
+    (void)XXH3_64bits_update(put->sum, block->data, block->len);
+    put->hashed_n++;
+    return true;
+}
+
+static bool
+hash_op(struct op *op)
+{
+    struct store_put *put = op->put;
+
+    if (op->kind == OP_PIECE)
+        return hash_block(put, op->block);
+    if (op->kind != OP_END)
+        return true;
+    if (op->n != put->hashed_n)
+        return false; /* a piece was given up */
+    if (put->hashed_n == 0) {
+        op->body_sum =
+            op->block == NULL ? XXH3_64bits("", 0) : XXH3_64bits(op->block->data, op->block->len);
+        return true;
+    }
+    if (op->block != NULL && !hash_block(put, op->block))
+        return false;
+    op->body_sum = XXH3_64bits_digest(put->sum);
+    return true;
+}
+
+void
+queue_kill_put(struct store_put *put)
+{
+    atomic_store_explicit(&put->dead, true, memory_order_relaxed);
+}
+
+/* Pieces whose object ends in this batch are written with it, in one run of rising keys. */
+static void
+gather_pieces(struct writer *w)
+{
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind != OP_PIECE || op->failed || op->put->end == NULL)
+            continue;
+        list_remove(link);
+        list_push(&op->put->end->pieces, link);
+    }
+}
+
+void
+queue_prepare(struct writer *w)
+{
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind == OP_END)
+            op->put->end = op;
+        if ((op->kind != OP_PIECE && op->kind != OP_END) ||
+            (!atomic_load_explicit(&op->put->dead, memory_order_relaxed) && hash_op(op)))
+            continue;
+        op->failed = true;
+        op->rc = ERR_STORE_FULL;
+        queue_kill_put(op->put);
+    }
+    gather_pieces(w);
+}
+
+/* Pieces of puts on their way cannot be evicted: above half of the store no further put may begin
+ * to store any, above three quarters none goes on. */
+void
+queue_bound_puts(struct writer *w)
+{
+    if (w->puts_pages <= w->limit_pages / 2)
+        return;
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind != OP_PIECE || op->failed ||
+            (op->put->own_oid != 0 && w->puts_pages <= w->limit_pages / 4 * 3))
+            continue;
+        op->failed = true;
+        op->rc = ERR_STORE_FULL;
+        queue_kill_put(op->put);
+    }
+}

@@ -1,0 +1,420 @@
+/* Reading: sections, look-ups, bodies, pins. Nothing here waits for the writer, and a hit writes
+ * nothing but the entry's used bit. */
+#include "storage/reader.h"
+
+#include <stdlib.h>
+
+#include "base/stats.h"
+#include "storage/state.h"
+
+enum { RECORD_BAD = 2 }; /* of index_entry.verified */
+
+enum err
+store_reader_new(struct store *store, struct store_reader **out)
+{
+    struct store_reader *reader;
+
+    ASSERT_TAG(store, STORE_TAG);
+    if (posix_memalign((void **)&reader, _Alignof(struct store_reader), sizeof(*reader)) != 0)
+        return ERR_NOMEM;
+    memset(reader, 0, sizeof(*reader));
+    reader->tag = STORE_READER_TAG;
+    reader->store = store;
+    arena_init(&reader->labels, 0);
+    epoch_add(&store->epoch, &reader->slot);
+    *out = reader;
+    return OK;
+}
+
+static void
+drop_txn(struct store_reader *reader)
+{
+    if (reader->cursor != NULL)
+        mdb_cursor_close(reader->cursor);
+    if (reader->txn != NULL)
+        mdb_txn_abort(reader->txn);
+    reader->cursor = NULL;
+    reader->txn = NULL;
+}
+
+void
+store_reader_free(struct store_reader **slot)
+{
+    struct store_reader *reader = *slot;
+
+    *slot = NULL;
+    if (reader == NULL)
+        return;
+    ASSERT_TAG(reader, STORE_READER_TAG);
+    epoch_remove(&reader->store->epoch, &reader->slot); /* from here on the writer lets it be */
+    drop_txn(reader);
+    arena_fini(&reader->labels);
+    reader->tag = TAG_FREED;
+    free(reader);
+}
+
+void
+reader_drop_txns(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->epoch.lock);
+    LIST_FOREACH (&store->epoch.slots, link) {
+        struct store_reader *reader =
+            CONTAINER_OF(CONTAINER_OF(link, struct epoch_slot, link), struct store_reader, slot);
+
+        drop_txn(reader);
+    }
+    (void)pthread_mutex_unlock(&store->epoch.lock);
+}
+
+void
+store_read_begin(struct store_reader *reader)
+{
+    ASSERT_TAG(reader, STORE_READER_TAG);
+    ASSERT(!epoch_inside(&reader->slot));
+    epoch_enter(&reader->slot);
+    reader->found.n = reader->found.next = 0;
+    reader->last.oid = 0;
+}
+
+static void
+drop_snapshot(struct store_reader *reader)
+{
+    if (reader->renewed)
+        mdb_txn_reset(reader->txn);
+    reader->renewed = false;
+}
+
+void
+store_read_end(struct store_reader *reader)
+{
+    ASSERT(epoch_inside(&reader->slot));
+    drop_snapshot(reader);
+    reader->handed = false;
+    if (reader->labels.used_len > 0)
+        arena_reset(&reader->labels);
+    epoch_leave(&reader->slot);
+}
+
+static bool
+begin_txn(struct store_reader *reader)
+{
+    const struct env *env = &reader->store->env;
+
+    if (mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &reader->txn) != 0) {
+        reader->txn = NULL;
+        return false;
+    }
+    if (mdb_cursor_open(reader->txn, env->dbi, &reader->cursor) == 0)
+        return true;
+    reader->cursor = NULL;
+    drop_txn(reader);
+    return false;
+}
+
+bool
+reader_renew(struct store_reader *reader)
+{
+    if (LIKELY(reader->renewed))
+        return true;
+    if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
+        return false;
+    if (UNLIKELY(reader->txn == NULL)) {
+        if (!begin_txn(reader))
+            return false;
+    } else if (mdb_txn_renew(reader->txn) != 0 ||
+               mdb_cursor_renew(reader->txn, reader->cursor) != 0) {
+        drop_txn(reader); /* the next section begins with a new one */
+        return false;
+    }
+    reader->renewed = true;
+    return true;
+}
+
+/* One value. A key near the last one is found in the same leaf, without walking down the tree. */
+static int
+get(struct store_reader *reader, uint64_t key, struct slice *out)
+{
+    MDB_val name = {sizeof(key), &key}, value;
+    int rc = mdb_cursor_get(reader->cursor, &name, &value, MDB_SET);
+
+    if (rc == 0)
+        *out = slice_of(value.mv_data, value.mv_size);
+    return rc;
+}
+
+/* --- finding --- */
+
+static uint64_t
+oid_of(const struct store_reader *reader, uint32_t number)
+{
+    return index_entry(&reader->store->index, number)->oid;
+}
+
+/* The newest matches below `below`, into reader->found. */
+static void
+collect(struct store_reader *reader, struct store_hash hash, uint64_t below)
+{
+    struct index_probe probe;
+    uint32_t number;
+
+    reader->found.hash = hash;
+    reader->found.next = reader->found.n = 0;
+    /* Before the index: a view from which a purge has gone is newer than the removal of all it
+     * named, so what it no longer hides is not found. The other way round, an entry found before
+     * the sweep's end would be judged by a view from after it. */
+    reader->found.view = atomic_load_explicit(&reader->store->purges.view, memory_order_acquire);
+    index_probe_begin(&reader->store->index, hash, &probe);
+    while ((number = index_probe_next(&probe)) != INDEX_NONE) {
+        uint64_t oid = oid_of(reader, number);
+        uint32_t at = reader->found.n;
+
+        if (below != 0 && oid >= below)
+            continue;
+        while (at > 0 && oid_of(reader, reader->found.numbers[at - 1]) < oid)
+            at--;
+        if (at == READER_FOUND_MAX)
+            continue;
+        if (reader->found.n < READER_FOUND_MAX)
+            reader->found.n++;
+        memmove(&reader->found.numbers[at + 1], &reader->found.numbers[at],
+                (reader->found.n - at - 1) * sizeof(reader->found.numbers[0]));
+        reader->found.numbers[at] = number;
+    }
+}
+
+/* Is reader->found the cursor's, and does it stand where the cursor does? */
+static bool
+goes_on(const struct store_reader *reader, const struct store_cursor *cursor)
+{
+    return cursor->position != 0 && reader->found.next > 0 &&
+           reader->found.hash.lo == cursor->key->hash.lo &&
+           reader->found.hash.hi == cursor->key->hash.hi &&
+           oid_of(reader, reader->found.numbers[reader->found.next - 1]) == cursor->position;
+}
+
+static uint32_t
+next_match(struct store_reader *reader, const struct store_cursor *cursor)
+{
+    if (!goes_on(reader, cursor) ||
+        (reader->found.next == reader->found.n && reader->found.n == READER_FOUND_MAX))
+        collect(reader, cursor->key->hash, cursor->position);
+    if (reader->found.next == reader->found.n)
+        return INDEX_NONE;
+    return reader->found.numbers[reader->found.next++];
+}
+
+static void
+report_damaged(struct store_reader *reader, uint32_t number, struct index_entry *entry)
+{
+    struct op *op;
+
+    if (atomic_exchange_explicit(&entry->verified, RECORD_BAD, memory_order_relaxed) == RECORD_BAD)
+        return; /* told already */
+    STAT_INC(store_bad_records);
+    op = mem_zalloc(sizeof(*op));
+    if (op == NULL)
+        return; /* it stays, and is never found */
+    op->kind = OP_DROP;
+    op->oid = entry->oid;
+    op->slot = number;
+    list_init(&op->link);
+    list_init(&op->pieces);
+    if (!writer_append(reader->store, op))
+        UNREACHABLE(); /* it is of no length */
+}
+
+static bool
+copy_labels(struct store_reader *reader, const struct record *record, struct store_object *out)
+{
+    void *copy;
+
+    out->labels_n = record->labels_n;
+    out->labels = record->labels;
+    if (record->labels_n == 0 || (uintptr_t)record->labels % _Alignof(uint64_t) == 0)
+        return true;
+    copy = arena_alloc(&reader->labels, record->labels_n * sizeof(uint64_t));
+    if (copy == NULL)
+        return false;
+    memcpy(copy, record->labels, record->labels_n * sizeof(uint64_t));
+    out->labels = copy;
+    return true;
+}
+
+enum look { LOOK_FOUND, LOOK_OTHER, LOOK_GONE };
+
+/* Read the record of an entry: is it what `key` asks for? */
+static enum look
+look_at(struct store_reader *reader, uint32_t number, const struct store_key *key,
+        struct store_object *out)
+{
+    struct store *store = reader->store;
+    struct index_entry *entry = index_entry(&store->index, number);
+    unsigned verified = atomic_load_explicit(&entry->verified, memory_order_relaxed);
+    const struct purge_view *view = reader->found.view;
+    enum store_purged purged = STORE_NOT_PURGED;
+    struct slice value;
+    struct record record;
+    int rc;
+
+    if (UNLIKELY(verified == RECORD_BAD))
+        return LOOK_OTHER;
+    rc = get(reader, record_key(entry->oid, RECORD_PIECE), &value);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? LOOK_GONE : LOOK_OTHER;
+    if (UNLIKELY(record_decode(value, entry->oid, verified == 0, &record) != OK)) {
+        report_damaged(reader, number, entry);
+        return LOOK_OTHER;
+    }
+    if (UNLIKELY(verified == 0))
+        atomic_store_explicit(&entry->verified, 1, memory_order_relaxed);
+    if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
+        return LOOK_OTHER;
+    if (UNLIKELY(view != NULL))
+        purged = purge_view_match(view, record.birth, record.key, record.labels, record.labels_n);
+    if (purged == STORE_PURGED_HARD || !copy_labels(reader, &record, out))
+        return LOOK_OTHER;
+    out->oid = entry->oid;
+    out->slot = number;
+    out->soft_purged = (record.flags & RECORD_SOFT) != 0 || purged == STORE_PURGED_SOFT;
+    out->variant = record.variant;
+    out->birth = record.birth;
+    out->body_len = record.body_len;
+    out->checksum = record.body_sum;
+    out->key = record.key;
+    out->meta = record.meta;
+    out->head = record.head;
+    out->tail = record.tail;
+    reader->last.oid = out->oid;
+    reader->last.tail = record.tail;
+    reader->handed = true;
+    return LOOK_FOUND;
+}
+
+bool
+store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
+{
+    bool again = true;
+    uint32_t number;
+
+    ASSERT(epoch_inside(&reader->slot));
+    if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
+        return false;
+    while ((number = next_match(reader, cursor)) != INDEX_NONE) {
+        uint64_t oid = oid_of(reader, number);
+
+        if (!reader_renew(reader))
+            return false;
+        switch (look_at(reader, number, cursor->key, out)) {
+        case LOOK_FOUND:
+            cursor->position = oid;
+            return true;
+        case LOOK_GONE:
+            /* Replaced between the look-up and the snapshot, or younger than the snapshot: look
+             * again with a new one, if nothing of this one is in the caller's hands. */
+            if (again && !reader->handed) {
+                again = false;
+                drop_snapshot(reader);
+                reader->found.n = reader->found.next = 0;
+                continue;
+            }
+            break;
+        case LOOK_OTHER:
+            break;
+        }
+        cursor->position = oid;
+    }
+    return false;
+}
+
+void
+store_touch(struct store_reader *reader, const struct store_object *object)
+{
+    struct index_entry *entry = index_entry(&reader->store->index, object->slot);
+
+    if (atomic_load_explicit(&entry->visited, memory_order_relaxed) == 0)
+        atomic_store_explicit(&entry->visited, 1, memory_order_relaxed);
+}
+
+bool
+store_pin(struct store_reader *reader, const struct store_object *object, struct store_pin *out)
+{
+    ASSERT(epoch_inside(&reader->slot));
+    if (!index_pin(index_entry(&reader->store->index, object->slot)))
+        return false;
+    *out = (struct store_pin){reader->store, object->oid, object->slot, object->body_len};
+    return true;
+}
+
+void
+store_unpin(struct store_pin *pin)
+{
+    if (pin->store == NULL)
+        return;
+    index_unpin(index_entry(&pin->store->index, pin->slot));
+    pin->store = NULL;
+}
+
+/* --- bodies --- */
+
+static enum err
+find_tail(struct store_reader *reader, uint64_t oid, uint64_t body_len)
+{
+    struct slice value;
+    struct record record;
+    int rc;
+
+    if (reader->last.oid == oid)
+        return OK;
+    rc = get(reader, record_key(oid, RECORD_PIECE), &value);
+    if (rc != 0)
+        return env_err(rc);
+    if (record_decode(value, oid, false, &record) != OK || record.body_len != body_len)
+        return ERR_NOT_FOUND;
+    reader->last.oid = oid;
+    reader->last.tail = record.tail;
+    return OK;
+}
+
+static enum err
+find_span(struct store_reader *reader, uint64_t oid, uint64_t body_len,
+          const struct record_span *span, struct slice *out)
+{
+    enum err rc;
+
+    if (span->piece != RECORD_PIECE) {
+        rc = env_err(get(reader, record_key(oid, span->piece), out));
+    } else {
+        rc = find_tail(reader, oid, body_len);
+        if (rc == OK)
+            *out = reader->last.tail;
+    }
+    return rc == OK && out->len != span->len ? ERR_STORE_CORRUPT : rc;
+}
+
+enum err
+store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t off,
+           uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n)
+{
+    size_t n = 0;
+
+    ASSERT(epoch_inside(&reader->slot));
+    if (body_len / BLOCK_FULL_LEN > RECORD_PIECES_MAX)
+        return ERR_NOT_FOUND;
+    while (off < body_len && len_max > 0 && n < iov_max) {
+        struct record_span span = record_span_at(body_len, off);
+        struct slice part;
+        enum err rc =
+            reader_renew(reader) ? find_span(reader, oid, body_len, &span, &part) : ERR_NOT_FOUND;
+
+        if (rc != OK)
+            return rc;
+        part = slice_skip(part, (size_t)(off - span.off));
+        part = slice_first(part, len_max < SIZE_MAX ? (size_t)len_max : SIZE_MAX);
+        reader->handed = true;
+        iov[n++] = (struct iovec){(void *)part.ptr, part.len};
+        off += part.len;
+        len_max -= part.len;
+    }
+    *out_n = n;
+    return OK;
+}

@@ -1,0 +1,282 @@
+/* The store's life: folder and lock, opening, closing. */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "storage/state.h"
+
+enum {
+    SIZE_MIN = 4 << 20,
+    STORE_PATH_LEN = 4096,
+    OWN_READERS = SCAN_THREADS + 12, /* the scan, checks, gauges */
+    QUEUE_LEN_DEFAULT = 64 << 20,
+    BATCH_MS_DEFAULT = 200,
+    OBJECT_PART = 8 /* the largest body is this part of the store */
+};
+
+struct store_hash
+store_hash(struct slice text)
+{
+    XXH128_hash_t hash = XXH3_128bits(text.ptr, text.len);
+
+    return (struct store_hash){hash.low64, hash.high64};
+}
+
+uint64_t
+store_label(char kind, struct slice text)
+{
+    return XXH3_64bits_withSeed(text.ptr, text.len, (unsigned char)kind);
+}
+
+bool
+store_is_ready(const struct store *store)
+{
+    return atomic_load_explicit(&store->ready, memory_order_acquire);
+}
+
+/* --- opening --- */
+
+static enum err
+lock_folder(struct store *store, char *why, size_t why_cap)
+{
+    char name[STORE_PATH_LEN];
+
+    if (mkdir(store->path, 0750) == -1 && errno != EEXIST) {
+        (void)snprintf(why, why_cap,
+                       "cannot make the store's folder %s: %s; make it, or set another path",
+                       store->path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    (void)snprintf(name, sizeof(name), "%s/brink.lock", store->path);
+    store->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (store->lock_fd == -1) {
+        (void)snprintf(why, why_cap,
+                       "cannot write in the store's folder %s: %s; give it to this user",
+                       store->path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return OK;
+    (void)snprintf(why, why_cap,
+                   "another process uses the store in %s; stop it, or set another path",
+                   store->path);
+    return ERR_STORE_BUSY;
+}
+
+static enum err
+take_settings(struct store *store, const struct store_settings *settings, char *why, size_t why_cap)
+{
+    struct store_settings *mine = &store->settings;
+
+    *mine = *settings;
+    store->path = mem_strdup(settings->path);
+    if (store->path == NULL)
+        return ERR_NOMEM;
+    mine->path = store->path;
+    if (mine->size_len < SIZE_MIN) {
+        (void)snprintf(why, why_cap, "the store in %s has to be 4 MB at least", store->path);
+        return ERR_RANGE;
+    }
+    if (mine->object_max_len == 0 || mine->object_max_len > mine->size_len / 2)
+        mine->object_max_len = mine->size_len / OBJECT_PART;
+    if (mine->object_max_len > (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN)
+        mine->object_max_len = (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN;
+    if (mine->queue_max_len == 0)
+        mine->queue_max_len = QUEUE_LEN_DEFAULT;
+    if (mine->batch_ms == 0)
+        mine->batch_ms = BATCH_MS_DEFAULT;
+    store->env_readers = mine->readers_max + OWN_READERS;
+    return OK;
+}
+
+/* The purges that were at work, and the largest key. */
+static int
+read_state(struct store *store, MDB_txn *txn)
+{
+    MDB_cursor *cursor;
+    MDB_val name, value;
+    uint64_t key;
+    int rc = mdb_cursor_open(txn, store->env.dbi, &cursor);
+
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(cursor, &name, &value, MDB_LAST);
+    if (rc == 0)
+        memcpy(&store->writer.last_key, name.mv_data, sizeof(key));
+    rc = mdb_cursor_get(cursor, &name, &value, MDB_FIRST);
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0) {
+        struct record_purge what;
+
+        memcpy(&key, name.mv_data, sizeof(key));
+        if (key >> RECORD_PIECE_BITS != 0)
+            break;
+        if (record_purge_decode(slice_of(value.mv_data, value.mv_size), key, &what) != OK)
+            rc = MDB_CORRUPTED; /* then nobody knows what it named */
+        else if (purge_resume(&store->purges, &what, (uint32_t)key) != OK)
+            rc = ENOMEM;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static enum err
+load_state(struct store *store)
+{
+    struct env *env = &store->env;
+    struct purge_view *view = NULL;
+    MDB_txn *txn;
+    enum err err;
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return env_err(rc);
+    purge_set_init(&store->purges, env->header.purge_seq, env->header.purge_id);
+    rc = read_state(store, txn);
+    mdb_txn_abort(txn);
+    store->writer.next_oid = env->header.oid_next;
+    if (store->writer.last_key >> RECORD_PIECE_BITS >= store->writer.next_oid)
+        rc = MDB_CORRUPTED;
+    err = rc != 0 ? env_err(rc) : purge_view_new(&store->purges, &view);
+    if (err == OK)
+        atomic_store_explicit(&store->purges.view, view, memory_order_release);
+    return err;
+}
+
+/* Open, and once more when what lies there turns out to be damaged. */
+static enum err
+open_file(struct store *store, char *why, size_t why_cap)
+{
+    for (bool again = false;; again = true) {
+        enum err rc = env_open(&store->env, store->path, store->settings.size_len,
+                               store->env_readers, why, why_cap);
+
+        if (rc != OK)
+            return rc;
+        rc = load_state(store);
+        if (rc == OK || again || rc != ERR_STORE_CORRUPT) {
+            if (rc != OK)
+                (void)snprintf(why, why_cap, "cannot read the store in %s: %s", store->path,
+                               err_text(rc));
+            return rc;
+        }
+        env_close(&store->env);
+        purge_set_fini(&store->purges);
+        store->writer.last_key = 0;
+        store->env.header = (struct record_header){0};
+        env_set_aside(store->path, "its own records are damaged", true);
+    }
+}
+
+static enum err
+start(struct store *store, char *why, size_t why_cap)
+{
+    uint64_t txnid = env_last_txnid(&store->env), oid_next = store->writer.next_oid;
+    bool loaded = scan_load(&store->index, store->path, txnid, oid_next);
+    enum err rc;
+
+    if (!loaded && oid_next > 1 && store->writer.last_key >> RECORD_PIECE_BITS == 0)
+        loaded = true; /* nothing is stored */
+    loaded |= oid_next == 1;
+    atomic_store_explicit(&store->ready, loaded, memory_order_release);
+    rc = warm_start(&store->warm);
+    if (rc == OK)
+        rc = writer_start(store);
+    if (rc == OK && !loaded) {
+        rc = scan_start(&store->scan, oid_next);
+        if (rc == OK)
+            scan_wait(&store->scan, store->settings.scan_wait_ms);
+    }
+    if (rc != OK)
+        (void)snprintf(why, why_cap, "cannot start the store's threads: %s", err_text(rc));
+    return rc;
+}
+
+static void
+free_store(struct store **slot)
+{
+    struct store *store = *slot;
+
+    *slot = NULL;
+    index_fini(&store->index);
+    if (store->purges.births.next != NULL)
+        purge_set_fini(&store->purges);
+    env_close(&store->env);
+    if (store->lock_fd != -1)
+        (void)close(store->lock_fd);
+    epoch_fini(&store->epoch);
+    mem_free(store->path);
+    store->tag = TAG_FREED;
+    free(store);
+}
+
+enum err
+store_open(const struct store_settings *settings, struct store **out, char *why, size_t why_cap)
+{
+    struct store *store;
+    enum err rc;
+
+    (void)snprintf(why, why_cap, "%s", err_text(ERR_NOMEM));
+    if (posix_memalign((void **)&store, _Alignof(struct store), sizeof(*store)) != 0)
+        return ERR_NOMEM;
+    memset(store, 0, sizeof(*store));
+    store->tag = STORE_TAG;
+    store->lock_fd = -1;
+    epoch_init(&store->epoch);
+    scan_init(&store->scan, store);
+    rc = take_settings(store, settings, why, why_cap);
+    if (rc == OK)
+        rc = index_init(&store->index, &store->epoch);
+    if (rc == OK)
+        rc = lock_folder(store, why, why_cap);
+    if (rc == OK)
+        rc = open_file(store, why, why_cap);
+    if (rc == OK)
+        rc = start(store, why, why_cap);
+    if (rc != OK) {
+        scan_fini(&store->scan);
+        writer_stop(store);
+        warm_stop(&store->warm);
+        free_store(&store);
+        return rc;
+    }
+    LOG(INFO, store, "text=\"open\" path=\"%s\" size=%llu ready=%d", store->path,
+        (unsigned long long)store->settings.size_len, store_is_ready(store));
+    *out = store;
+    return OK;
+}
+
+/* --- closing --- */
+
+/* Only what a start can rely on is saved: the index is whole, and no piece is left to be deleted.
+ */
+static void
+save_index(struct store *store)
+{
+    if (!store_is_ready(store) || store->scan.failed || store->writer.doomed_n > 0 ||
+        atomic_load_explicit(&store->down, memory_order_relaxed))
+        scan_forget(store->path);
+    else
+        scan_save(&store->index, store->path, env_last_txnid(&store->env), store->writer.next_oid);
+}
+
+void
+store_close(struct store **slot)
+{
+    struct store *store = *slot;
+
+    *slot = NULL;
+    if (store == NULL)
+        return;
+    ASSERT_TAG(store, STORE_TAG);
+    writer_stop(store); /* the scan goes on until then: a purge may wait for it */
+    scan_fini(&store->scan);
+    warm_stop(&store->warm);
+    save_index(store);
+    free_store(&store);
+}

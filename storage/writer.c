@@ -1,0 +1,630 @@
+/* The writer's thread: taking batches, running them until they are committed or given up, telling
+ * the callers, and setting the file aside when nothing else helps. */
+#include "storage/writer.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "storage/evict.h"
+#include "storage/object.h"
+#include "storage/queue.h"
+#include "storage/state.h"
+
+enum {
+    ATTEMPTS_MAX = 5,
+    DROPPED_MAX = 8, /* batches in a row that found no pages, until the file is given up */
+    REOPEN_MS = 1000,
+    MAP_PER_BATCH = 32, /* freed pages are usable two commits later: 10 % must hold three */
+    BATCH_LEN_MIN = 128 << 10,
+    BATCH_LEN_MAX = 8 << 20,
+    CLOSE_TURNS_MAX = 4096
+};
+
+/* --- the end of ops --- */
+
+static void
+op_free(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+
+    (void)atomic_fetch_sub_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
+    STAT_ADD(store_queue_bytes, -(int64_t)op->queue_len);
+    list_remove(&op->link);
+    block_unref(&op->block);
+    if (op->kind != OP_RELEASE)
+        mem_free(op);
+    if (put != NULL)
+        put_unref(put);
+}
+
+static void
+call_back_and_free(struct writer *w, struct op *op)
+{
+    if (op->done.fn != NULL)
+        op->done.fn(op->done.arg, op->rc, op->rc == OK ? op->n : 0);
+    op_free(w, op);
+}
+
+static void
+piece_ended(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+
+    if (op->rc != OK) {
+        queue_kill_put(put);
+        return;
+    }
+    put->written_n++;
+    if (list_empty(&put->link))
+        list_push(&w->puts, &put->link);
+    w->puts_pages += BLOCK_FULL_LEN / RECORD_PAGE_LEN + 1;
+    atomic_store_explicit(&put->oid, put->own_oid, memory_order_release);
+    atomic_store_explicit(&put->stored_len, put->written_n * BLOCK_FULL_LEN, memory_order_release);
+}
+
+/* Its pieces belong to an object now, or are doomed. */
+static void
+forget_put(struct writer *w, struct store_put *put)
+{
+    if (list_empty(&put->link))
+        return;
+    list_remove(&put->link);
+    w->puts_pages -= put->written_n * (BLOCK_FULL_LEN / RECORD_PAGE_LEN + 1);
+}
+
+static void
+end_ended(struct writer *w, struct op *op)
+{
+    struct store_put *put = op->put;
+    uint64_t full_len = op->n * BLOCK_FULL_LEN;
+
+    put->end = NULL;
+    op->n = op->oid;
+    if (op->rc == OK) {
+        forget_put(w, put);
+        atomic_store_explicit(&put->stored_len, full_len, memory_order_release);
+        STAT_INC(store_puts);
+        STAT_ADD(store_put_bytes, full_len + (op->block == NULL ? 0 : op->block->len));
+    } else {
+        queue_kill_put(put);
+        STAT_INC(store_puts_aborted);
+    }
+    LIST_FOREACH (&op->pieces, link) {
+        struct op *piece = CONTAINER_OF(link, struct op, link);
+
+        piece->rc = op->rc;
+        call_back_and_free(w, piece);
+    }
+}
+
+static void
+op_ended(struct writer *w, struct op *op)
+{
+    switch (op->kind) {
+    case OP_PIECE:
+        piece_ended(w, op);
+        break;
+    case OP_END:
+        end_ended(w, op);
+        break;
+    case OP_UPDATE:
+        op->n = op->oid;
+        if (op->rc == OK)
+            STAT_INC(store_updates);
+        break;
+    case OP_RELEASE:
+        forget_put(w, op->put);
+        break;
+    case OP_DROP:
+        break;
+    }
+    call_back_and_free(w, op);
+}
+
+static void
+end_batch(struct writer *w, enum err calls_rc)
+{
+    LIST_FOREACH (&w->batch, link)
+        op_ended(w, CONTAINER_OF(link, struct op, link));
+    LIST_FOREACH (&w->batch_calls, link) {
+        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
+
+        list_remove(link);
+        if (calls_rc == OK)
+            STAT_INC(purges);
+        purge_call_end(&w->store->purges, &call, calls_rc);
+    }
+    w->purge_seq = 0;
+}
+
+/* --- attempts --- */
+
+static void
+publish_view(struct writer *w, struct purge_view *view)
+{
+    struct purge_view *old =
+        atomic_exchange_explicit(&w->store->purges.view, view, memory_order_acq_rel);
+
+    if (old != NULL)
+        index_retire_block(&w->store->index, &old->block);
+}
+
+static void
+committed(struct writer *w)
+{
+    if (w->wrote)
+        STAT_INC(store_commits);
+    batch_apply(w);
+    if (w->view_changes)
+        publish_view(w, w->view);
+    w->view = NULL;
+    w->view_changes = false;
+    if (w->sweep_ended) {
+        struct purge_view *view;
+
+        purge_sweep_end(&w->store->purges);
+        w->sweeping = false;
+        if (purge_view_new(&w->store->purges, &view) == OK)
+            publish_view(w, view);
+    }
+    evict_raise_limit(w);
+    w->dropped_n = 0;
+    w->pause_until_ms = 0;
+    w->disk_failed = false;
+}
+
+/* One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
+static int
+attempt(struct writer *w, int (*run)(struct writer *w))
+{
+    int more, rc = mdb_txn_begin(w->store->env.mdb, NULL, 0, &w->txn);
+
+    if (rc != 0)
+        return rc;
+    more = rc = run(w);
+    if (rc == 0 || rc == BATCH_MORE_ROOM)
+        rc = mdb_txn_commit(w->txn); /* the transaction is gone either way */
+    else
+        mdb_txn_abort(w->txn);
+    w->txn = NULL;
+    if (rc != 0) {
+        batch_undo(w);
+        return rc;
+    }
+    if (more == BATCH_MORE_ROOM) {
+        batch_apply(w);
+        return more;
+    }
+    committed(w);
+    return 0;
+}
+
+static const char *
+failure_text(int rc)
+{
+    return rc == BATCH_NOMEM ? err_text(ERR_NOMEM) : mdb_strerror(rc);
+}
+
+static void
+note_failure(struct writer *w, int rc)
+{
+    if (rc == MDB_MAP_FULL) {
+        STAT_INC(store_map_full);
+        evict_lower_limit(w, false);
+        return;
+    }
+    STAT_INC(store_commit_errors);
+    LOG(WARN, store_fault, "text=\"a transaction failed; objects may stay unstored\" error=\"%s\"",
+        failure_text(rc));
+    w->disk_failed = rc > 0 && rc != ENOMEM;
+    if (w->disk_failed)
+        evict_lower_limit(w, true);
+}
+
+/* --- beginning anew --- */
+
+static void
+clear_index(struct writer *w)
+{
+    struct index *index = &w->store->index;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < w->doomed_n; i++)
+        if (w->doomed[i].slot != INDEX_NONE)
+            w->doomed[kept++] = w->doomed[i];
+    w->doomed_n = kept;
+    while (index->oldest != INDEX_NONE) {
+        uint32_t slot = index->oldest;
+        struct index_entry *entry = index_entry(index, slot);
+
+        index_remove(index, slot);
+        if (atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel) == 0)
+            index_retire(index, slot);
+        else
+            object_doom(w, entry->oid, slot);
+    }
+}
+
+static void
+forget_all(struct writer *w)
+{
+    struct store *store = w->store;
+
+    clear_index(w);
+    LIST_FOREACH (&w->puts, link) {
+        struct store_put *put = CONTAINER_OF(link, struct store_put, link);
+
+        queue_kill_put(put);
+        forget_put(w, put);
+    }
+    purge_all_swept(&store->purges);
+    publish_view(w, NULL);
+    w->sweeping = false;
+    w->last_key = 0;
+    w->limit_pages = evict_limit_max(&store->env);
+    w->dropped_n = 0;
+    w->pause_until_ms = 0;
+}
+
+static void
+reopen(struct writer *w)
+{
+    struct store *store = w->store;
+    char why[512];
+    enum err rc = env_open(&store->env, store->path, store->settings.size_len, store->env_readers,
+                           why, sizeof(why));
+
+    if (rc == OK) {
+        atomic_store_explicit(&store->down, false, memory_order_release);
+        return;
+    }
+    LOG(ERROR, store_fault, "text=\"nothing is stored until this is mended\" error=\"%s\"", why);
+    w->reopen_ms = queue_now_ms() + REOPEN_MS;
+}
+
+/* The file cannot be used any more. Readers are let out and find nothing until there is a new one;
+ * no id is used again. */
+static void
+begin_anew(struct writer *w, const char *reason, bool keep_file)
+{
+    struct store *store = w->store;
+
+    atomic_store_explicit(&store->down, true, memory_order_release);
+    epoch_wait(&store->epoch);
+    scan_stop(&store->scan);
+    warm_lock_map(&store->warm);
+    reader_drop_txns(store);
+    env_close(&store->env);
+    env_set_aside(store->path, reason, keep_file);
+    forget_all(w);
+    reopen(w);
+    warm_unlock_map(&store->warm);
+    atomic_store_explicit(&store->ready, true, memory_order_release);
+}
+
+/* --- a turn --- */
+
+static void
+fail_ops(struct writer *w, enum err rc)
+{
+    LIST_FOREACH (&w->batch, link) {
+        struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind == OP_RELEASE || op->kind == OP_DROP || op->failed)
+            continue;
+        op->failed = true;
+        op->rc = rc;
+    }
+}
+
+/* What must not be lost when even a transaction without puts fails. */
+static void
+put_back_releases(struct writer *w)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    LIST_FOREACH (&w->batch, link) {
+        const struct op *op = CONTAINER_OF(link, struct op, link);
+
+        if (op->kind != OP_RELEASE)
+            continue;
+        list_remove(link);
+        list_push(&w->ops, link);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+static int
+try_batch(struct writer *w)
+{
+    int rc;
+
+    do
+        rc = attempt(w, batch_run);
+    while (rc == BATCH_MORE_ROOM);
+    if (rc != 0)
+        note_failure(w, rc);
+    return rc;
+}
+
+/* Between two attempts: pages are usable two transactions after they were freed, if no reader holds
+ * an older snapshot; sections are short, so wait for those. */
+static void
+free_pages(struct writer *w)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        int rc;
+
+        epoch_wait(&w->store->epoch);
+        rc = attempt(w, batch_free);
+        if (rc != 0)
+            note_failure(w, rc);
+    }
+    epoch_wait(&w->store->epoch);
+}
+
+static int
+try_often(struct writer *w)
+{
+    int rc = try_batch(w);
+
+    for (unsigned tries = 1; rc != 0 && !env_is_fatal(rc) && tries < ATTEMPTS_MAX; tries++) {
+        free_pages(w);
+        rc = try_batch(w);
+    }
+    return rc;
+}
+
+/* Without the puts: purges have to be done, whatever it takes. */
+static void
+give_up_puts(struct writer *w, int rc)
+{
+    fail_ops(w, rc == BATCH_NOMEM ? ERR_NOMEM : env_err(rc));
+    w->dropped_n++;
+    rc = try_often(w);
+    if (rc == 0)
+        return;
+    w->pause_until_ms = queue_now_ms() + REOPEN_MS; /* what can wait need not fail all the time */
+    if (env_is_fatal(rc) || w->dropped_n >= DROPPED_MAX || !list_empty(&w->batch_calls))
+        begin_anew(w, failure_text(rc), env_is_fatal(rc) && !w->disk_failed);
+    else
+        put_back_releases(w);
+}
+
+static void
+run_batch(struct writer *w)
+{
+    int rc = try_often(w);
+
+    if (env_is_fatal(rc)) {
+        fail_ops(w, ERR_STORE_CORRUPT);
+        begin_anew(w, failure_text(rc), !w->disk_failed);
+    } else if (rc != 0) {
+        give_up_puts(w, rc);
+    }
+}
+
+static void
+admit_calls(struct writer *w)
+{
+    enum err rc;
+
+    if (list_empty(&w->batch_calls))
+        return;
+    rc = purge_admit(&w->store->purges, &w->batch_calls, &w->purge_seq);
+    if (rc == OK)
+        rc = purge_view_new(&w->store->purges, &w->view);
+    w->view_changes = rc == OK;
+    if (rc == OK)
+        return;
+    LIST_FOREACH (&w->batch_calls, link) {
+        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
+
+        list_remove(link);
+        purge_call_end(&w->store->purges, &call, rc);
+    }
+}
+
+static void
+drop_view(struct writer *w)
+{
+    mem_free(w->view);
+    w->view = NULL;
+    w->view_changes = false;
+}
+
+static void
+turn(struct writer *w)
+{
+    struct store *store = w->store;
+
+    if (atomic_load_explicit(&store->down, memory_order_relaxed) && queue_now_ms() >= w->reopen_ms)
+        reopen(w);
+    queue_prepare(w);
+    admit_calls(w);
+    if (atomic_load_explicit(&store->down, memory_order_relaxed)) {
+        fail_ops(w, ERR_STORE_IO);
+        purge_all_swept(&store->purges); /* there is nothing to purge */
+    } else if (!list_empty(&w->batch) || !list_empty(&w->batch_calls) || w->doomed_n > 0 ||
+               queue_has_work(w)) {
+        queue_bound_puts(w);
+        run_batch(w);
+    }
+    if (w->view_changes)
+        drop_view(w); /* never committed: everything it names is gone */
+    end_batch(w, OK);
+    if (atomic_load_explicit(&store->down, memory_order_relaxed))
+        purge_all_swept(&store->purges);
+}
+
+/* --- the scan's results --- */
+
+static void
+merge_item(struct writer *w, const struct index_item *item)
+{
+    struct index *index = &w->store->index;
+    struct index_probe probe;
+    uint32_t slot;
+
+    index_probe_begin(index, item->hash, &probe);
+    while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
+        struct index_entry *entry = index_entry(index, slot);
+
+        if (entry->variant != item->variant)
+            continue;
+        if (entry->oid >= item->oid) {
+            object_doom(w, item->oid, INDEX_NONE);
+            return;
+        }
+        /* two of one variant, from before a crash: the newer one counts */
+        (void)atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel);
+        index_remove(index, slot);
+        object_doom(w, entry->oid, slot);
+    }
+    (void)index_insert(index, item);
+}
+
+static void
+merge_result(struct writer *w, const struct scan_result *result)
+{
+    STAT_ADD(store_bad_records, result->bad_n);
+    STAT_ADD(store_orphans, result->orphans_n);
+    for (size_t i = 0; i < result->orphans_n; i++)
+        object_doom(w, result->orphans[i], INDEX_NONE);
+    if (index_reserve(&w->store->index, result->items_n) != OK) {
+        LOG(ERROR, out_of_memory, "text=\"objects are left out of the index\" objects=%zu",
+            result->items_n);
+        return;
+    }
+    for (size_t i = 0; i < result->items_n; i++)
+        merge_item(w, &result->items[i]);
+}
+
+static void
+merge_scan(struct writer *w)
+{
+    struct store *store = w->store;
+    struct scan_result *result;
+
+    while ((result = scan_take(&store->scan)) != NULL) {
+        merge_result(w, result);
+        scan_result_free(&result);
+        if (scan_merged(&store->scan))
+            LOG(INFO, store, "text=\"the index is whole\" objects=%llu",
+                (unsigned long long)store->index.live_n);
+    }
+}
+
+static void
+set_gauges(const struct writer *w)
+{
+    const struct store *store = w->store;
+    MDB_txn *txn;
+
+    STAT_SET(store_objects, store->index.live_n);
+    STAT_SET(store_index_bytes, store->index.bytes_len);
+    if (atomic_load_explicit(&store->down, memory_order_relaxed) ||
+        mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    STAT_SET(store_used_bytes, env_used_pages(&store->env, txn) * RECORD_PAGE_LEN);
+    STAT_SET(store_file_bytes, env_file_pages(&store->env) * RECORD_PAGE_LEN);
+    mdb_txn_abort(txn);
+}
+
+static void
+one_turn(struct writer *w)
+{
+    merge_scan(w);
+    turn(w);
+    purge_prune(&w->store->purges);
+    index_reclaim(&w->store->index);
+    set_gauges(w);
+}
+
+static void *
+writer_main(void *arg)
+{
+    struct writer *w = arg;
+
+    log_set_thread("store");
+    if (stats_attach() != OK)
+        LOG(WARN, out_of_memory, "text=\"this thread counts into shared cells\"");
+    STAT_SET(store_size_bytes, w->store->settings.size_len);
+    set_gauges(w); /* what a saved index held, before there is work */
+    while (queue_take(w))
+        one_turn(w);
+    for (unsigned i = 0; i < CLOSE_TURNS_MAX && w->doomed_n > 0; i++)
+        one_turn(w);
+    return NULL;
+}
+
+/* --- life --- */
+
+static uint64_t
+default_batch_len(uint64_t size_len)
+{
+    uint64_t len = size_len / MAP_PER_BATCH;
+
+    return len < BATCH_LEN_MIN ? BATCH_LEN_MIN : len > BATCH_LEN_MAX ? BATCH_LEN_MAX : len;
+}
+
+static void
+init_sync(struct writer *w)
+{
+    pthread_condattr_t attr;
+
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+}
+
+enum err
+writer_start(struct store *store)
+{
+    struct writer *w = &store->writer;
+
+    w->store = store;
+    init_sync(w);
+    list_init(&w->ops);
+    list_init(&w->calls);
+    list_init(&w->batch);
+    list_init(&w->batch_calls);
+    list_init(&w->puts);
+    w->batch_len = store->settings.batch_len != 0 ? store->settings.batch_len
+                                                  : default_batch_len(store->settings.size_len);
+    w->limit_pages = evict_limit_max(&store->env);
+    w->scratch = mem_alloc(BLOCK_FULL_LEN);
+    w->ends = mem_zalloc(WRITER_FINGERPRINTS * sizeof(w->ends[0]));
+    if (w->scratch == NULL || w->ends == NULL)
+        return ERR_NOMEM;
+    if (pthread_create(&w->thread, NULL, writer_main, w) != 0)
+        return ERR_SYSTEM;
+    w->started = true;
+    return OK;
+}
+
+void
+writer_stop(struct store *store)
+{
+    struct writer *w = &store->writer;
+
+    if (w->store == NULL)
+        return;
+    if (w->started) {
+        (void)pthread_mutex_lock(&w->lock);
+        w->closing = true;
+        (void)pthread_cond_signal(&w->wake);
+        (void)pthread_mutex_unlock(&w->lock);
+        (void)pthread_join(w->thread, NULL);
+    }
+    ASSERT(list_empty(&w->ops) && list_empty(&w->calls));
+    mem_free(w->scratch);
+    mem_free(w->ends);
+    mem_free(w->changes);
+    mem_free(w->claims);
+    mem_free(w->doomed);
+    (void)pthread_cond_destroy(&w->wake);
+    (void)pthread_mutex_destroy(&w->lock);
+}

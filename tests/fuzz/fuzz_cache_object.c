@@ -1,0 +1,143 @@
+/* Hostile bytes where the store keeps ours: meta, Vary texts and heads. The first byte says which.
+ * What is accepted must survive being used and being written again. */
+#include "cache/fresh.h"
+#include "cache/lookup.h"
+#include "cache/range.h"
+#include "cache/validate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const int64_t now_s = 1700000000;
+
+static void
+add(struct http_fields *fields, const char *name, const char *value)
+{
+    ASSERT(http_fields_add(fields, slice_from_str(name), slice_from_str(value)) == OK);
+}
+
+static struct http_request
+request_with(struct arena *arena)
+{
+    struct http_request request = {.method = METHOD_GET, .path = SLICE("/")};
+
+    ASSERT(http_fields_init(&request.fields, arena, 8) == OK);
+    add(&request.fields, "Accept-Encoding", "gzip ,br");
+    add(&request.fields, "Foo", "1");
+    add(&request.fields, "Foo", "\"2,3\"");
+    add(&request.fields, "If-None-Match", "\"a\", W/\"b\"");
+    add(&request.fields, "Range", "bytes=1-5");
+    add(&request.fields, "If-Range", "\"a\"");
+    return request;
+}
+
+static void
+use_object(struct arena *arena, const struct cache_object *object)
+{
+    static const struct cache_settings settings = {.client_no_cache = true};
+    struct http_request request = request_with(arena);
+    struct cachectl cc = {.flags = CC_MAX_STALE, .max_stale_s = 5};
+    struct lookup_verdict verdict;
+    struct range range;
+    struct slice lines;
+
+    lookup_judge(&settings, &request, &cc, object, false, now_s, &verdict);
+    ASSERT(verdict.use != LOOKUP_FRESH || verdict.ttl_s > 0);
+    lookup_judge(&settings, &request, &cc, object, true, now_s, &verdict);
+    ASSERT(verdict.use != LOOKUP_FRESH);
+    (void)validate_request(&request, object, now_s);
+    if (range_resolve(&request, object, 4, now_s, &range) == RANGE_PART)
+        ASSERT(range.first + range.len <= 4);
+    ASSERT(validate_conditions(arena, object, &lines) == OK);
+}
+
+static void
+try_meta(struct arena *arena, struct slice meta)
+{
+    struct cache_object object, again;
+    struct slice written;
+    struct http_fields none;
+    struct cache_labels labels;
+
+    if (cache_object_decode(meta, &object) != OK)
+        return;
+    ASSERT(http_fields_init(&none, arena, 1) == OK);
+    ASSERT(cache_labels_update(arena, SLICE("h"), &none, object.tags, &labels) == OK);
+    use_object(arena, &object);
+    ASSERT(cache_object_encode(arena, &object, &written) == OK);
+    ASSERT(cache_object_decode(written, &again) == OK);
+    ASSERT(written.len == meta.len && slice_equal(again.vary, object.vary));
+}
+
+static void
+try_vary(struct arena *arena, struct slice vary)
+{
+    struct http_request request = request_with(arena);
+    struct http_fields response;
+
+    ASSERT(http_fields_init(&response, arena, 1) == OK);
+    add(&response, "Vary", "Foo, Accept-Encoding");
+    (void)cache_vary_matches(vary, &request.fields);
+    (void)cache_vary_covers(vary, &response);
+}
+
+/* A Vary of these bytes must match the request it was built from. */
+static void
+try_vary_field(struct arena *arena, struct slice value)
+{
+    struct http_request request = request_with(arena);
+    struct http_fields response;
+    struct slice vary;
+    uint64_t variant;
+
+    ASSERT(http_fields_init(&response, arena, 1) == OK);
+    ASSERT(http_fields_add(&response, SLICE("Vary"), value) == OK);
+    if (cache_vary_build(arena, &request.fields, &response, &vary, &variant) != OK)
+        return;
+    ASSERT((variant == 0) == (vary.len == 0));
+    ASSERT(cache_vary_matches(vary, &request.fields));
+    ASSERT(cache_vary_covers(vary, &response));
+}
+
+static void
+try_head(struct arena *arena, struct slice head)
+{
+    struct http_response response = {.status = 304};
+    struct http_fields merged;
+    struct slice made, again;
+    enum err rc;
+
+    ASSERT(http_fields_init(&response.fields, arena, 4) == OK);
+    add(&response.fields, "ETag", "\"a\"");
+    add(&response.fields, "Cache-Control", "max-age=5");
+    add(&response.fields, "xkey", "a b");
+    rc = validate_not_modified_head(arena, head, &made);
+    ASSERT(rc == OK || rc == ERR_STORE_CORRUPT);
+    if (rc == OK)
+        ASSERT(validate_not_modified_head(arena, made, &again) == OK && slice_equal(made, again));
+    rc = validate_merge_head(arena, head, &response, now_s, &made, &merged);
+    ASSERT(rc == OK || rc == ERR_STORE_CORRUPT || rc == ERR_LIMIT);
+    if (rc == OK)
+        ASSERT(validate_not_modified_head(arena, made, &again) == OK);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct arena arena;
+    struct slice rest = slice_of(data, len);
+
+    if (len == 0 || len > 65536)
+        return 0;
+    arena_init(&arena, 0);
+    rest = slice_skip(rest, 1);
+    if (data[0] == 'm')
+        try_meta(&arena, rest);
+    else if (data[0] == 'v')
+        try_vary(&arena, rest);
+    else if (data[0] == 'f')
+        try_vary_field(&arena, rest);
+    else if (data[0] == 'h')
+        try_head(&arena, rest);
+    arena_fini(&arena);
+    return 0;
+}

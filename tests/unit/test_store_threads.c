@@ -1,0 +1,170 @@
+/* Readers beside the writer: many threads find, read, pin and warm while objects come, go and are
+ * purged. Meant for ThreadSanitizer; whatever is found has to be right. */
+#include "store_help.h"
+
+#include <stdatomic.h>
+
+#define MIB (1024ULL * 1024)
+
+enum { READERS = 3, PUTTERS = 2, KEYS = 300, PUTS = 300 };
+
+struct crowd {
+    struct store *store;
+    atomic_bool stop;
+    atomic_uint found, wrong, warmed, puts_left;
+};
+
+static struct help_object
+object_of(unsigned number, char *key, size_t cap)
+{
+    static const uint64_t labels[] = {1, 2, 3, 4};
+
+    (void)snprintf(key, cap, "crowd/%u", number % KEYS);
+    return (struct help_object){.key = key,
+                                .body_len = (number % KEYS) * (number % 7 == 0 ? 700U : 13U),
+                                .labels = &labels[number % 4],
+                                .labels_n = 1};
+}
+
+static void
+warmed(void *arg, enum err rc, uint64_t n)
+{
+    struct crowd *crowd = arg;
+
+    (void)rc;
+    (void)n;
+    (void)atomic_fetch_add(&crowd->warmed, 1);
+}
+
+static void
+read_one(struct crowd *crowd, struct store_reader *reader, unsigned number)
+{
+    char text[32];
+    struct store_key key;
+    struct store_cursor cursor = {.key = &key};
+    struct store_object object;
+    struct store_pin pin = {0};
+    struct iovec iov[4];
+    size_t n;
+
+    (void)snprintf(text, sizeof(text), "crowd/%u", number % KEYS);
+    key = help_key(text);
+    store_read_begin(reader);
+    while (store_find(reader, &cursor, &object)) {
+        (void)atomic_fetch_add(&crowd->found, 1);
+        if (!help_body_is(reader, object.oid, object.body_len, help_seed(text)) ||
+            !slice_equal(object.key, key.text) || object.labels_n != 1)
+            (void)atomic_fetch_add(&crowd->wrong, 1);
+        store_touch(reader, &object);
+        if (pin.store == NULL && number % 3 == 0 && !store_pin(reader, &object, &pin))
+            pin.store = NULL;
+        if (number % 16 == 0 &&
+            store_body(reader, object.oid, object.body_len, 0, UINT64_MAX, iov, 4, &n) == OK &&
+            (!store_is_resident(reader, iov, n) || number % 64 == 0) &&
+            store_warm(crowd->store, iov, n, (struct store_done){warmed, crowd}) != OK)
+            (void)atomic_fetch_add(&crowd->warmed, 1);
+    }
+    store_read_end(reader);
+    if (pin.store == NULL)
+        return;
+    store_read_begin(reader); /* a pinned object is there in any later section */
+    if (!help_body_is(reader, pin.oid, pin.body_len, help_seed(text)))
+        (void)atomic_fetch_add(&crowd->wrong, 1);
+    store_read_end(reader);
+    store_unpin(&pin);
+}
+
+static void *
+read_on(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct store_reader *reader = NULL;
+
+    if (store_reader_new(crowd->store, &reader) != OK)
+        return NULL;
+    for (unsigned i = 0; !atomic_load(&crowd->stop); i++)
+        read_one(crowd, reader, i * 31);
+    store_reader_free(&reader);
+    return NULL;
+}
+
+static void
+put_done(void *arg, enum err rc, uint64_t n)
+{
+    struct crowd *crowd = arg;
+
+    (void)rc;
+    (void)n;
+    (void)atomic_fetch_sub(&crowd->puts_left, 1);
+}
+
+static void *
+put_on(void *arg)
+{
+    struct crowd *crowd = arg;
+    char key[32];
+
+    for (unsigned i = 0; i < PUTS; i++) {
+        struct help_object object = object_of(i * 7, key, sizeof(key));
+
+        (void)atomic_fetch_add(&crowd->puts_left, 1);
+        if (help_put_start(crowd->store, &object, (struct store_done){put_done, crowd}) != OK)
+            (void)atomic_fetch_sub(&crowd->puts_left, 1);
+        while (atomic_load(&crowd->puts_left) > 64)
+            (void)usleep(500);
+    }
+    return NULL;
+}
+
+static void
+purge_on(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < 40; i++) {
+        char key[32];
+        struct store_purge purges[2] = {{STORE_PURGE_KEY, i % 3 == 0, 0, SLICE_NONE},
+                                        {STORE_PURGE_LABEL, i % 2 == 0, 1 + i % 4, SLICE_NONE}};
+
+        (void)snprintf(key, sizeof(key), "crowd/%u", i * 3);
+        purges[0].text = slice_from_str(key);
+        (void)help_purge(crowd->store, purges, 1 + i % 2, NULL);
+        (void)usleep(2000);
+    }
+}
+
+static void
+readers_see_only_what_is_right(void **state)
+{
+    struct crowd crowd = {0};
+    pthread_t readers[READERS], putters[PUTTERS];
+    char path[256];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    crowd.store = help_open(path, 4 * MIB); /* so that eviction takes part */
+    for (unsigned i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &crowd), 0);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        assert_int_equal(pthread_create(&putters[i], NULL, put_on, &crowd), 0);
+    purge_on(&crowd);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        assert_int_equal(pthread_join(putters[i], NULL), 0);
+    atomic_store(&crowd.stop, true);
+    for (unsigned i = 0; i < READERS; i++)
+        assert_int_equal(pthread_join(readers[i], NULL), 0);
+    while (atomic_load(&crowd.puts_left) > 0)
+        (void)usleep(1000);
+    (void)help_check(crowd.store);
+    store_close(&crowd.store);
+    print_message("%u found, %u wrong, %u warmed\n", crowd.found, crowd.wrong, crowd.warmed);
+    assert_int_equal(crowd.wrong, 0);
+    assert_true(crowd.found > 0);
+    help_remove_folder(path);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(readers_see_only_what_is_right)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,250 @@
+/* Secondary keys. RFC 9111 section 4.1. */
+#include "cache_fixture.h"
+
+#include "cache/vary.h"
+
+static enum err
+build(struct arena *arena, const char *request, const char *response, struct slice *out,
+      uint64_t *out_variant)
+{
+    struct http_fields asked, answered;
+
+    fields_from(arena, request, &asked);
+    fields_from(arena, response, &answered);
+    return cache_vary_build(arena, &asked, &answered, out, out_variant);
+}
+
+static void
+texts(void **state)
+{
+    static const struct {
+        const char *why, *request, *response, *want;
+    } cases[] = {
+        {"12.5.5: no Vary", "Accept: a", "", ""},
+        {"12.5.5: an empty Vary", "Accept: a", "Vary:", ""},
+        {"12.5.5: empty members", "Accept: a", "Vary: , ,", ""},
+        {"4.1: one field", "Accept: a", "Vary: Accept", "accept: a\n"},
+        {"4.1: absent", "", "Vary: Accept", "accept\n"},
+        {"4.1: empty is not absent", "Accept:", "Vary: Accept", "accept: \n"},
+        {"4.1: sorted, lower case", "Foo: 1\nAccept: a", "Vary: Foo, ACCEPT",
+         "accept: a\nfoo: 1\n"},
+        {"4.1: sorted whatever the order", "", "Vary: b, d, a, c, e", "a\nb\nc\nd\ne\n"},
+        {"4.1: once each", "Foo: 1", "Vary: Foo, foo, FOO", "foo: 1\n"},
+        {"4.1: two Vary fields", "Foo: 1\nBar: 2", "Vary: Foo\nVary: Bar", "bar: 2\nfoo: 1\n"},
+        {"4.1: a name that begins another", "Foo: 1\nFoo-Bar: 2", "Vary: Foo-Bar, Foo",
+         "foo: 1\nfoo-bar: 2\n"},
+        {"5.3: field lines are combined", "Foo: 1\nFoo: 2", "Vary: Foo", "foo: 1, 2\n"},
+        {"4.1: blanks around commas", "Foo: 1,2 ,\t3", "Vary: Foo", "foo: 1, 2, 3\n"},
+        {"4.1: blanks inside members stay", "Foo: a b,c  d", "Vary: Foo", "foo: a b, c  d\n"},
+        {"4.1: commas in quoted strings", "Foo: \"a,b\" ,c", "Vary: Foo", "foo: \"a,b\", c\n"},
+        {"4.1: an escaped quote", "Foo: \"a\\\",b\",c", "Vary: Foo", "foo: \"a\\\",b\", c\n"},
+        {"4.1: an open quote", "Foo: \"a,b", "Vary: Foo", "foo: \"a,b\n"},
+        {"4.1: an escape at the end", "Foo: \"a\\", "Vary: Foo", "foo: \"a\\\n"},
+        {"4.1: empty members stay", "Foo: ,a,", "Vary: Foo", "foo: , a, \n"},
+        {"4.1: no list: User-Agent", "User-Agent: a (b,c)", "Vary: User-Agent",
+         "user-agent: a (b,c)\n"},
+        {"4.1: no list: Cookie", "Cookie: a=1,2", "Vary: Cookie", "cookie: a=1,2\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct slice vary;
+        uint64_t variant = 5;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        assert_int_equal(build(&arena, cases[i].request, cases[i].response, &vary, &variant), OK);
+        assert_text(vary, cases[i].want);
+        assert_int_equal(variant == 0, vary.len == 0);
+        arena_fini(&arena);
+    }
+}
+
+static void
+what_matches_nothing(void **state)
+{
+    static const char *const cases[] = {"Vary: *",   "Vary: a, *",  "Vary: *\nVary: a",
+                                        "Vary: a b", "Vary: \"a\"", "Vary: a;b"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct slice vary;
+        uint64_t variant;
+
+        print_message("case: 4.1: %s\n", cases[i]);
+        arena_init(&arena, 0);
+        assert_int_equal(build(&arena, "", cases[i], &vary, &variant), ERR_LIMIT);
+        arena_fini(&arena);
+    }
+}
+
+static void
+too_many_names(void **state)
+{
+    (void)state;
+    for (int extra = 0; extra < 2; extra++) {
+        char text[1024] = "Vary: ";
+        size_t len = strlen(text);
+        struct arena arena;
+        struct slice vary;
+        uint64_t variant;
+
+        for (int i = 0; i < CACHE_VARY_NAMES_MAX + extra; i++)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "x%d,", 999 - i);
+        arena_init(&arena, 0);
+        assert_int_equal(build(&arena, "", text, &vary, &variant), extra == 0 ? OK : ERR_LIMIT);
+        if (extra == 0)
+            assert_true(slice_starts(vary, SLICE("x936\nx937\n")));
+        arena_fini(&arena);
+    }
+}
+
+static void
+matching(void **state)
+{
+    static const struct {
+        const char *why, *vary, *stored, *later;
+        bool want;
+    } cases[] = {
+        {"4.1: equal", "Vary: Foo", "Foo: 1", "Foo: 1", true},
+        {"4.1: another value", "Vary: Foo", "Foo: 1", "Foo: 2", false},
+        {"4.1: a longer value", "Vary: Foo", "Foo: 1", "Foo: 12", false},
+        {"4.1: a shorter value", "Vary: Foo", "Foo: 12", "Foo: 1", false},
+        {"4.1: the case of values matters", "Vary: Foo", "Foo: a", "Foo: A", false},
+        {"4.1: the case of names does not", "Vary: foo", "FOO: a", "fOO: a", true},
+        {"4.1: absent in both", "Vary: Foo", "", "", true},
+        {"4.1: absent then present", "Vary: Foo", "", "Foo: 1", false},
+        {"4.1: present then absent", "Vary: Foo", "Foo: 1", "", false},
+        {"4.1: absent then empty", "Vary: Foo", "", "Foo:", false},
+        {"4.1: empty then absent", "Vary: Foo", "Foo:", "", false},
+        {"4.1: empty in both", "Vary: Foo", "Foo:", "Foo:", true},
+        {"4.1: others do not matter", "Vary: Foo", "Foo: 1\nBar: 1", "Bar: 2\nFoo: 1", true},
+        {"4.1: both of two", "Vary: Foo, Bar", "Foo: 1\nBar: 2", "Bar: 2\nFoo: 1", true},
+        {"4.1: one of two", "Vary: Foo, Bar", "Foo: 1\nBar: 2", "Bar: 2\nFoo: 2", false},
+        {"5.3: two lines as one", "Vary: Foo", "Foo: 1, 2", "Foo: 1\nFoo: 2", true},
+        {"5.3: one line as two", "Vary: Foo", "Foo: 1\nFoo: 2", "Foo: 1,2", true},
+        {"5.3: another order of lines", "Vary: Foo", "Foo: 1\nFoo: 2", "Foo: 2\nFoo: 1", false},
+        {"4.1: other blanks", "Vary: Foo", "Foo: 1,2", "Foo: 1 ,   2", true},
+        {"4.1: blanks in a quoted string", "Vary: Foo", "Foo: \"1,2\"", "Foo: \"1, 2\"", false},
+        {"4.1: known field", "Vary: Accept-Encoding", "Accept-Encoding: gzip, br",
+         "Accept-Encoding: gzip,br", true},
+        {"4.1: known field, another", "Vary: Accept-Encoding", "Accept-Encoding: gzip",
+         "Accept-Encoding: br", false},
+        {"4.1: User-Agent as it is", "Vary: User-Agent", "User-Agent: a,b", "User-Agent: a, b",
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct http_fields later;
+        struct slice vary, vary_later;
+        uint64_t variant, variant_later;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        assert_int_equal(build(&arena, cases[i].stored, cases[i].vary, &vary, &variant), OK);
+        fields_from(&arena, cases[i].later, &later);
+        assert_int_equal(cache_vary_matches(vary, &later), cases[i].want);
+        assert_int_equal(build(&arena, cases[i].later, cases[i].vary, &vary_later, &variant_later),
+                         OK);
+        assert_int_equal(variant == variant_later, cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
+/* From a disk: anything may stand there. */
+static void
+damaged_texts_match_nothing(void **state)
+{
+    static const char *const cases[] = {"foo",         "\n",         ": 1\n",
+                                        "foo:1\n",     "foo:\n",     "foo: 1",
+                                        "foo: 1\nbar", "foo: 1\n\n", "foo: 1\n:\n"};
+    struct arena arena;
+    struct http_fields request;
+
+    (void)state;
+    arena_init(&arena, 0);
+    fields_from(&arena, "Foo: 1", &request);
+    assert_true(cache_vary_matches(SLICE("foo: 1\n"), &request));
+    assert_true(cache_vary_matches(SLICE_NONE, &request));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        print_message("case: %s\n", cases[i]);
+        assert_false(cache_vary_matches(slice_from_str(cases[i]), &request));
+    }
+    arena_fini(&arena);
+}
+
+static void
+covering(void **state)
+{
+    static const struct {
+        const char *why, *vary, *response;
+        bool want;
+    } cases[] = {
+        {"no Vary at all", "", "", true},
+        {"no Vary any more", "foo: 1\n", "", true},
+        {"the same", "foo: 1\n", "Vary: Foo", true},
+        {"fewer", "bar\nfoo: 1\n", "Vary: Foo", true},
+        {"more", "foo: 1\n", "Vary: Foo, Bar", false},
+        {"the first one", "", "Vary: Foo", false},
+        {"star", "foo: 1\n", "Vary: *", false},
+        {"part of a name", "foo: 1\n", "Vary: fo", false},
+        {"a name in a value", "foo: bar\n", "Vary: bar", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct http_fields response;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        fields_from(&arena, cases[i].response, &response);
+        assert_int_equal(cache_vary_covers(slice_from_str(cases[i].vary), &response),
+                         cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
+static void
+no_memory(void **state)
+{
+    struct arena arena;
+    struct http_fields request, response;
+    size_t used_len;
+
+    (void)state;
+    arena_init(&arena, 0);
+    fields_from(&arena, "Foo: 1", &request);
+    fields_from(&arena, "Vary: Foo", &response);
+    used_len = arena.used_len;
+    for (size_t room = 0; room < 64; room += 16) {
+        struct slice vary = SLICE("before");
+        uint64_t variant;
+
+        arena.used_max = used_len + room;
+        arena.used_len = used_len;
+        assert_int_equal(cache_vary_build(&arena, &request, &response, &vary, &variant), ERR_NOMEM);
+        assert_text(vary, "before");
+    }
+    arena_fini(&arena);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts),
+        cmocka_unit_test(what_matches_nothing),
+        cmocka_unit_test(too_many_names),
+        cmocka_unit_test(matching),
+        cmocka_unit_test(damaged_texts_match_nothing),
+        cmocka_unit_test(covering),
+        cmocka_unit_test(no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+"""kill -9 in the middle of a miss storm: what is served afterwards is right, and no page is lost.
+
+BRINK_KILLS sets how many kills (10).
+"""
+
+import itertools
+import os
+import random
+import threading
+
+import pytest
+
+import content
+from client import Client, load
+
+KILLS = int(os.environ.get("BRINK_KILLS", "10"))
+SIZES = (10, 700, 1500, 1600, 20000, 65520, 70000, 300000)
+FRESH = {"Cache-Control": "max-age=6000"}
+
+
+def check(target, response):
+    assert response.status == 200
+    assert response.body == content.body_of(target), f"wrong bytes for {target}"
+
+
+class Storm:
+    """Clients that miss without pause until the daemon dies under them."""
+
+    def __init__(self, port, names):
+        self.port = port
+        self.names = names
+        self.asked = []
+        self.wrong = []
+        self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, seed):
+        dice = random.Random(seed)
+        try:
+            with Client(self.port) as client:
+                for name in self.names:
+                    target = content.path_of(dice.choice(SIZES), name)
+                    self.asked.append(target)
+                    check(target, client.get(target))
+        except AssertionError as fault:
+            self.wrong.append(fault)
+        except Exception:  # the daemon was killed: that is the point
+            pass
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+
+
+def assert_no_page_lost(edge):
+    """What is counted as used, with what is free, is the file; and the file is within its bound."""
+    seen = edge.stats()
+    assert seen["store_bad_records"] == 0
+    assert seen["store_resets"] == 0
+    assert 0 < seen["store_used_bytes"] <= seen["store_size_bytes"]
+    assert seen["store_file_bytes"] <= seen["store_size_bytes"]
+
+
+@pytest.mark.limit(120 + 10 * KILLS)
+def test_kill_9_in_a_miss_storm(origin, start_edge):
+    origin.serve_all(lambda target: target.startswith("/g/"),
+                     lambda held: held.reply(200, FRESH, content.body_of(held.target)))
+    edge = start_edge(origin=origin.url, store_size="32MB", settings={"store.batch_time": "20ms"})
+    names = (f"n{i}" for i in itertools.count())
+    lock = threading.Lock()
+
+    def shared_names():
+        while True:
+            with lock:
+                name = next(names)
+            yield name
+
+    dice = random.Random(9)
+    asked, survived = [], 0
+    for _ in range(KILLS):
+        storm = Storm(edge.port, shared_names())
+        edge.wait_for(store_puts=dice.randrange(20, 200))
+        edge.kill()
+        storm.join()
+        assert not storm.wrong, storm.wrong[:3]
+        asked = (asked + storm.asked)[-2000:]
+        edge.start()
+        assert load(edge.port, asked[-300:], check, threads=4) == []
+        survived += edge.stats()["cache_hit"]
+        assert_no_page_lost(edge)
+    assert survived > 0, "nothing survived any kill"
+    edge.stop()
+    edge.start()
+    assert load(edge.port, asked, check, threads=4) == []
+    assert_no_page_lost(edge)
+    edge.purge(purge_everything=True)
+    edge.expect_stats(store_objects=0, timeout=30)
+    assert_empty_store_is_empty(edge)
+
+
+def assert_empty_store_is_empty(edge):
+    """With every object gone, what is still used is the tree's own pages: leaks would remain."""
+    edge.wait_until(lambda: edge.stats()["store_used_bytes"] < 1_000_000, "pages come free")
+
+
+def test_kill_9_right_after_the_answer(origin, start_edge):
+    """A response that was counted as stored is a hit after kill -9: the commit was durable."""
+    origin.serve_all(lambda target: True,
+                     lambda held: held.reply(200, FRESH, content.body_of(held.target)))
+    edge = start_edge(origin=origin.url)
+    targets = [content.path_of(size, f"d{i}") for i, size in enumerate(SIZES)]
+    for target in targets:
+        check(target, edge.get(target))
+    edge.wait_stored(len(targets))
+    edge.kill()
+    origin.stop()
+    edge.start()
+    for target in targets:
+        response = edge.get(target)
+        check(target, response)
+        assert response.cache_status.hit
+
+
+def test_kill_9_twice_while_starting(origin, start_edge):
+    """Also the rebuilding of the index may be cut short."""
+    origin.serve_all(lambda target: True,
+                     lambda held: held.reply(200, FRESH, content.body_of(held.target)))
+    edge = start_edge(origin=origin.url)
+    targets = [content.path_of(2000, f"s{i}") for i in range(300)]
+    assert load(edge.port, targets, check) == []
+    edge.wait_stored(len(targets))
+    edge.kill()
+    for _ in range(3):
+        edge.start(wait=False)
+        edge.wait_until(lambda: "event=starting" in edge.log_text().splitlines()[-1]
+                        or "event=ready" in edge.log_text().splitlines()[-1]
+                        or "event=store" in edge.log_text().splitlines()[-1], "it starts")
+        edge.kill()
+    origin.stop()
+    edge.start()
+    assert load(edge.port, targets, check) == []
+
+
+def test_a_damaged_file_is_set_aside(origin, start_edge):
+    """A broken cache never keeps the daemon down."""
+    origin.serve_all(lambda target: True,
+                     lambda held: held.reply(200, FRESH, content.body_of(held.target)))
+    edge = start_edge(origin=origin.url)
+    targets = [content.path_of(5000, f"x{i}") for i in range(50)]
+    assert load(edge.port, targets, check) == []
+    edge.wait_stored(50)
+    edge.kill()
+    largest = max(edge.store_files(), key=lambda path: path.stat().st_size)
+    with open(largest, "r+b") as file:
+        file.write(os.urandom(3 * 4096))
+    edge.start()
+    assert load(edge.port, targets, check) == []
+    edge.expect_stats(store_resets=1)
+    assert edge.log_events("store_fault") or edge.log_events("store")
+
+
+def test_acknowledged_purges_hold_through_kill_9(origin, start_edge):
+    """In a storm of reads and purges: after the restart nothing older than the last receipt."""
+    edge = start_edge(origin=origin.url, settings={"store.batch_time": "20ms"})
+    state = {"current": 0, "acknowledged": 0}
+    origin.serve_with("/v", lambda held: held.reply(
+        200, {**FRESH, "Surrogate-Key": "red"}, b"%d" % state["current"]))
+
+    def read_all(over):
+        try:
+            with Client(edge.port) as client:
+                while not over.is_set():
+                    client.get("/v")
+        except Exception:  # the daemon was killed
+            pass
+
+    def purge_all(over):
+        try:
+            while not over.is_set():
+                state["current"] += 1
+                version = state["current"]
+                edge.purge(tags=["red"])
+                state["acknowledged"] = version
+        except Exception:  # the daemon was killed
+            pass
+
+    for _ in range(max(3, KILLS // 3)):
+        over = threading.Event()
+        threads = [threading.Thread(target=work, args=(over,), daemon=True)
+                   for work in (read_all, read_all, purge_all)]
+        for thread in threads:
+            thread.start()
+        edge.wait_for(purges=10, store_puts=3)
+        edge.kill()
+        over.set()
+        for thread in threads:
+            thread.join()
+        edge.start()
+        assert int(edge.get("/v").body) >= state["acknowledged"]

@@ -1,0 +1,309 @@
+/* brinkctl: what an operator asks of a running brink, over its admin listener.
+ *
+ * Exit: 0 done; 1 brink refused, or has nothing of it; 2 the command line is wrong; 3 brink is not
+ * reached. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "show.h"
+
+enum { EXIT_USAGE = 2, EXIT_UNREACHED = 3 };
+
+struct command {
+    struct client client;
+    bool json;
+    char **words; /* what follows the command's name */
+    int words_n;
+};
+
+static void
+print_help(FILE *out)
+{
+    fputs("brinkctl " BRINK_VERSION ": asks a running brink\n"
+          "\n"
+          "  brinkctl [--admin ADDR:PORT] [--json] COMMAND\n"
+          "\n"
+          "  stats                    every counter\n"
+          "  purge URL...             forget these URLs, every variant of them\n"
+          "  purge --prefix P...      whatever begins so: www.example.com/img/\n"
+          "  purge --host H...        whatever is of these hosts\n"
+          "  purge --tag T...         whatever carries one of these tags\n"
+          "  purge --everything       all of it\n"
+          "        --soft             mark stale instead: it is revalidated when asked for\n"
+          "  purge --status ID        how far a purge has come\n"
+          "  inspect URL              what is stored there: variants, age, ttl, size, tags\n"
+          "  check                    is it ready? exit 0 when it is\n"
+          "\n"
+          "  --json                   the answer as it came\n"
+          "  --admin ADDR:PORT        brink's --admin; or BRINK_ADMIN; 127.0.0.1:8081\n"
+          "  BRINK_TOKEN              the admin section's token, when it has one\n"
+          "\n"
+          "Exit: 0 done, 1 refused or not found, 2 wrong words, 3 brink not reached.\n",
+          out);
+}
+
+static int
+usage(const char *what, const char *word)
+{
+    fprintf(stderr, "brinkctl: %s%s; brinkctl --help shows how\n", what, word);
+    return EXIT_USAGE;
+}
+
+/* --- answers --- */
+
+/* What brink says is wrong: its error and hint, or the bare body. */
+static void
+tell_refusal(const struct client_reply *reply, const json_t *root)
+{
+    const char *error = json_string_value(json_object_get(root, "error"));
+    const char *hint = json_string_value(json_object_get(root, "hint"));
+
+    if (error != NULL)
+        fprintf(stderr, "brinkctl: %s%s%s\n", error, hint == NULL ? "" : "; ",
+                hint == NULL ? "" : hint);
+    else
+        fprintf(stderr, "brinkctl: status %u: %.*s\n", reply->status,
+                (int)strcspn(reply->body, "\r\n"), reply->body);
+}
+
+/* Ask, then show. `show` NULL: the body as it is. */
+static int
+ask(const struct command *command, const char *method, const char *target, const char *body,
+    void (*show)(const json_t *root, FILE *out))
+{
+    struct client_reply reply = {0};
+    char why[512] = "";
+    json_t *root;
+    int status = EXIT_SUCCESS;
+
+    if (client_ask(&command->client, method, target, body, &reply, why, sizeof(why)) != OK) {
+        fprintf(stderr, "brinkctl: %s\n", why);
+        return EXIT_UNREACHED;
+    }
+    root = json_loadb(reply.body, reply.len, 0, NULL);
+    if (command->json || (reply.status == 200 && show == NULL)) {
+        (void)fwrite(reply.body, 1, reply.len, stdout);
+    } else if (reply.status == 200 && root != NULL) {
+        show(root, stdout);
+    } else {
+        tell_refusal(&reply, root);
+    }
+    if (reply.status != 200)
+        status = EXIT_FAILURE;
+    json_decref(root);
+    mem_free(reply.body);
+    return status;
+}
+
+/* --- commands --- */
+
+static int
+run_stats(const struct command *command)
+{
+    if (command->words_n > 0)
+        return usage("stats takes no ", command->words[0]);
+    return ask(command, "GET", "/stats", NULL, show_stats);
+}
+
+static int
+run_check(const struct command *command)
+{
+    if (command->words_n > 0)
+        return usage("check takes no ", command->words[0]);
+    return ask(command, "GET", "/readyz", NULL, NULL);
+}
+
+static int
+run_inspect(const struct command *command)
+{
+    char *url, *target = NULL;
+    int status;
+
+    if (command->words_n != 1)
+        return usage("inspect wants ", "one URL");
+    url = client_encode(command->words[0]);
+    if (url == NULL || asprintf(&target, "/inspect?url=%s", url) == -1) {
+        mem_free(url);
+        return EXIT_FAILURE;
+    }
+    status = ask(command, "GET", target, NULL, show_inspect);
+    mem_free(url);
+    free(target);
+    return status;
+}
+
+static int
+run_status(const struct command *command, const char *id)
+{
+    char target[64];
+    uint64_t n;
+
+    if (!slice_to_u64(slice_from_str(id), &n))
+        return usage("a purge's id is a number, not ", id);
+    (void)snprintf(target, sizeof(target), "/purge/%llu", (unsigned long long)n);
+    return ask(command, "GET", target, NULL, show_purge_status);
+}
+
+/* The words of a purge, as the JSON it asks for. */
+struct purge {
+    const char *member; /* of the JSON; NULL: none yet */
+    const char *status; /* the id that --status asks for */
+    json_t *items;
+    bool soft;
+};
+
+/* What an option of purge begins; NULL: it is none. */
+static const char *
+member_of(const char *word)
+{
+    static const struct {
+        const char *word, *member;
+    } kinds[] = {{"--url", "files"},
+                 {"--prefix", "prefixes"},
+                 {"--host", "hosts"},
+                 {"--tag", "tags"},
+                 {"--everything", "purge_everything"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(word, kinds[i].word) == 0)
+            return kinds[i].member;
+    return NULL;
+}
+
+/* 0, or the exit status after a message. */
+static int
+take_word(struct purge *purge, const char *word)
+{
+    const char *member = word[0] == '-' ? member_of(word) : NULL;
+
+    if (strcmp(word, "--soft") == 0) {
+        purge->soft = true;
+        return 0;
+    }
+    if (word[0] == '-' && member == NULL)
+        return usage("purge does not know ", word);
+    if (member != NULL && purge->member != NULL && strcmp(member, purge->member) != 0)
+        return usage("one purge is of one kind; it cannot also be ", word);
+    if (member != NULL) {
+        purge->member = member;
+        return 0;
+    }
+    if (purge->member == NULL)
+        purge->member = "files";
+    if (strcmp(purge->member, "purge_everything") == 0)
+        return usage("--everything names it all; take away ", word);
+    if (json_array_append_new(purge->items, json_string(word)) != 0)
+        return usage("this is not UTF-8: ", word);
+    return 0;
+}
+
+static int
+send_purge(const struct command *command, const struct purge *purge)
+{
+    bool everything = purge->member != NULL && strcmp(purge->member, "purge_everything") == 0;
+    json_t *root;
+    char *body;
+    int status = EXIT_FAILURE;
+
+    if (purge->member == NULL || (!everything && json_array_size(purge->items) == 0))
+        return usage("purge wants to know ", "what");
+    root =
+        json_pack("{s:o, s:b}", purge->member, everything ? json_true() : json_incref(purge->items),
+                  "soft", (int)purge->soft);
+    body = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+    if (body != NULL)
+        status = ask(command, "POST", "/purge", body, show_purge);
+    free(body);
+    json_decref(root);
+    return status;
+}
+
+static int
+run_purge(const struct command *command)
+{
+    struct purge purge = {.items = json_array()};
+    int status = 0;
+
+    if (command->words_n == 2 && strcmp(command->words[0], "--status") == 0) {
+        json_decref(purge.items);
+        return run_status(command, command->words[1]);
+    }
+    for (int i = 0; i < command->words_n && status == 0; i++)
+        status = take_word(&purge, command->words[i]);
+    if (status == 0)
+        status = send_purge(command, &purge);
+    json_decref(purge.items);
+    return status;
+}
+
+/* --- the command line --- */
+
+static const struct {
+    const char *name;
+    int (*run)(const struct command *command);
+} commands[] = {
+    {"stats", run_stats}, {"purge", run_purge}, {"inspect", run_inspect}, {"check", run_check}};
+
+static int
+run(struct command *command, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(command);
+    return usage("unknown command ", name);
+}
+
+/* Takes --admin, --json, --help and --version out of the words, wherever they stand. -1: go on. */
+static int
+take_options(struct command *command, int argc, char **argv)
+{
+    const char *env = getenv("BRINK_ADMIN");
+
+    command->client.addr = env == NULL ? "127.0.0.1:8081" : env;
+    command->client.token = getenv("BRINK_TOKEN");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(stdout);
+            return EXIT_SUCCESS;
+        }
+        if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
+            printf("brinkctl %s\n", BRINK_VERSION);
+            return EXIT_SUCCESS;
+        }
+        if (strcmp(argv[i], "--json") == 0)
+            command->json = true;
+        else if (strncmp(argv[i], "--admin=", 8) == 0)
+            command->client.addr = argv[i] + 8;
+        else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc)
+            command->client.addr = argv[++i];
+        else if (strcmp(argv[i], "--admin") == 0)
+            return usage("--admin wants ", "ADDR:PORT");
+        else
+            command->words[command->words_n++] = argv[i];
+    }
+    return -1;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct command command = {.words = mem_zalloc((size_t)argc * sizeof(char *))};
+    char **words = command.words;
+    int status;
+
+    if (words == NULL)
+        return EXIT_FAILURE;
+    status = take_options(&command, argc, argv);
+    if (status == -1 && command.words_n == 0) {
+        print_help(stderr);
+        status = EXIT_USAGE;
+    }
+    if (status == -1) {
+        command.words++;
+        command.words_n--;
+        status = run(&command, words[0]);
+    }
+    mem_free(words);
+    return status;
+}

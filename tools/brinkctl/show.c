@@ -1,0 +1,213 @@
+/* Tables and sentences out of JSON. What an answer lacks is shown as 0 or left out: an older brink
+ * may know less than this program. Texts of the origin are stripped of control bytes: this is a
+ * terminal. */
+#include "show.h"
+
+#include <inttypes.h>
+
+#include "base/stats.h"
+
+static int64_t
+number(const json_t *object, const char *name)
+{
+    return (int64_t)json_integer_value(json_object_get(object, name));
+}
+
+static void
+print_safe(FILE *out, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++)
+        (void)fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+static const char *
+text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text == NULL ? "" : text;
+}
+
+/* "1h 5m", "42s": the two largest units. */
+static void
+print_duration(FILE *out, int64_t s)
+{
+    static const struct {
+        int64_t s;
+        char name;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+
+    if (s <= 0) {
+        fprintf(out, "0s");
+        return;
+    }
+    for (size_t i = 0, shown = 0; i < ARRAY_LEN(units) && shown < 2; i++) {
+        int64_t n = s / units[i].s;
+
+        if (n == 0 && shown == 0)
+            continue;
+        shown++;
+        s -= n * units[i].s;
+        if (n > 0)
+            fprintf(out, "%s%" PRId64 "%c", shown == 2 ? " " : "", n, units[i].name);
+    }
+}
+
+static void
+print_bytes(FILE *out, int64_t n)
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    double value = (double)n;
+    size_t unit = 0;
+
+    for (; value >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
+        value /= 1024;
+    fprintf(out, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+/* --- stats --- */
+
+static void
+print_ratio(const json_t *counters, FILE *out)
+{
+    int64_t hits = number(counters, "cache_hit") + number(counters, "cache_stale");
+    int64_t all = hits + number(counters, "cache_miss") + number(counters, "cache_collapsed") +
+                  number(counters, "cache_revalidated");
+
+    if (all > 0)
+        fprintf(out, "%.1f %% of the requests that may be answered from the cache were\n",
+                100.0 * (double)hits / (double)all);
+}
+
+static const char *
+help_of(const char *name, bool *out_bytes)
+{
+    *out_bytes = false;
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        if (strcmp(stats_name((enum counter)i), name) == 0) {
+            *out_bytes = stats_unit((enum counter)i)[0] != '\0';
+            return stats_help((enum counter)i);
+        }
+    }
+    return "";
+}
+
+void
+show_stats(const json_t *root, FILE *out)
+{
+    json_t *counters = json_object_get(root, "counters"), *value;
+    const char *name;
+
+    fprintf(out, "brink %s, pid %" PRId64 ", up ", text_of(root, "version"), number(root, "pid"));
+    print_duration(out, number(root, "uptime_s"));
+    fprintf(out, "\n");
+    print_ratio(counters, out);
+    fprintf(out, "\n");
+    json_object_foreach(counters, name, value)
+    {
+        bool bytes;
+        const char *help = help_of(name, &bytes);
+
+        fprintf(out, "%-28s %14" PRId64 "  %s", name, (int64_t)json_integer_value(value), help);
+        if (bytes && json_integer_value(value) >= 1024) {
+            fprintf(out, " (");
+            print_bytes(out, (int64_t)json_integer_value(value));
+            fprintf(out, ")");
+        }
+        fprintf(out, "\n");
+    }
+}
+
+/* --- purge --- */
+
+static void
+print_objects(const json_t *root, const char *done_to, FILE *out)
+{
+    bool done = strcmp(text_of(root, "state"), "done") == 0;
+    int64_t n = number(root, "matched");
+
+    fprintf(out, "%" PRId64 " stored object%s %s%s\n", n, n == 1 ? "" : "s", done_to,
+            done ? "" : " so far; the rest follows");
+}
+
+void
+show_purge(const json_t *root, FILE *out)
+{
+    bool soft = json_is_true(json_object_get(root, "soft"));
+
+    fprintf(out, "purge %" PRId64 " is on disk: no request is answered with it%s any more\n",
+            number(root, "id"), soft ? " unvalidated" : "");
+    print_objects(root, soft ? "marked stale" : "removed", out);
+}
+
+void
+show_purge_status(const json_t *root, FILE *out)
+{
+    fprintf(out, "purge %" PRId64 " is %s\n", number(root, "id"),
+            strcmp(text_of(root, "state"), "done") == 0 ? "done" : "at work");
+    print_objects(root, "removed or marked stale", out);
+}
+
+/* --- inspect --- */
+
+static void
+print_freshness(const json_t *variant, FILE *out)
+{
+    int64_t ttl_s = number(variant, "ttl_s");
+
+    fprintf(out, "%s; age ", text_of(variant, "state"));
+    print_duration(out, number(variant, "age_s"));
+    fprintf(out, ttl_s < 0 ? ", ttl -" : ", ttl ");
+    print_duration(out, ttl_s < 0 ? -ttl_s : ttl_s);
+    fprintf(out, " of ");
+    print_duration(out, number(variant, "lifetime_s"));
+    if (json_is_true(json_object_get(variant, "heuristic")))
+        fprintf(out, " (guessed from Last-Modified)");
+    fprintf(out, "\n");
+}
+
+static void
+print_variant(const json_t *variant, size_t i, FILE *out)
+{
+    json_t *tags = json_object_get(variant, "tags"), *vary = json_object_get(variant, "vary"),
+           *value;
+    const char *name;
+    size_t at;
+
+    fprintf(out, "\nvariant %zu: status %" PRId64 ", ", i + 1, number(variant, "status"));
+    print_bytes(out, number(variant, "body_bytes"));
+    fprintf(out, ", object %" PRId64 "\n  state  ", number(variant, "oid"));
+    print_freshness(variant, out);
+    json_object_foreach(vary, name, value)
+    {
+        fprintf(out, "  vary   ");
+        print_safe(out, name);
+        fprintf(out, ": ");
+        print_safe(out, json_is_string(value) ? json_string_value(value) : "(not sent)");
+        fprintf(out, "\n");
+    }
+    if (text_of(variant, "etag")[0] != '\0') {
+        fprintf(out, "  etag   ");
+        print_safe(out, text_of(variant, "etag"));
+        fprintf(out, "\n");
+    }
+    if (json_array_size(tags) > 0)
+        fprintf(out, "  tags  ");
+    json_array_foreach(tags, at, value)
+    {
+        fprintf(out, " ");
+        print_safe(out, json_string_value(value));
+    }
+    fprintf(out, json_array_size(tags) > 0 ? "\n" : "");
+}
+
+void
+show_inspect(const json_t *root, FILE *out)
+{
+    json_t *variants = json_object_get(root, "variants"), *variant;
+    size_t n = json_array_size(variants), i;
+
+    print_safe(out, text_of(root, "url"));
+    fprintf(out, ": %zu stored variant%s\n", n, n == 1 ? "" : "s");
+    json_array_foreach(variants, i, variant) print_variant(variant, i, out);
+}

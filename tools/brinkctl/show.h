@@ -1,0 +1,15 @@
+/* What the admin API answers, for people. */
+#ifndef BRINK_BRINKCTL_SHOW_H
+#define BRINK_BRINKCTL_SHOW_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/check.h"
+
+void show_stats(const json_t *root, FILE *out);
+void show_purge(const json_t *root, FILE *out);
+void show_purge_status(const json_t *root, FILE *out);
+void show_inspect(const json_t *root, FILE *out);
+
+#endif

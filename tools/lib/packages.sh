@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the lists are for those who source this
+# The Debian packages brink needs, and their installation. Sourced by tools/run and tools/test;
+# tools/bench runs it through bash. One list a purpose: nobody installs what he does not use.
+
+# What CMakeLists.txt looks for. libcmocka-dev too: every preset configures the tests.
+PACKAGES_BUILD=(
+    build-essential cmake ninja-build pkg-config python3
+    libcmocka-dev libconfuse-dev libc-ares-dev libevent-dev libjansson-dev liblmdb-dev libxxhash-dev
+)
+
+# tools/run prints curl commands to try.
+PACKAGES_RUN=(curl)
+
+# The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
+# documents (python3.11-doc) and a real metrics parser (promtool, in prometheus).
+PACKAGES_TEST=(python3-pytest curl wget nginx-light apache2 prometheus python3.11-doc)
+
+PACKAGES_BENCH=(wrk nginx-light)
+
+# Print those of the named packages that are not installed, one a line.
+packages_missing()
+{
+    local package
+    for package in "$@"; do
+        if [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
+            printf '%s\n' "$package"
+        fi
+    done
+}
+
+# Install those of the named packages that are missing; say what is installed. 1 when that is
+# impossible, after a message that says what to do.
+packages_install()
+{
+    local missing become=()
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        printf 'This is not Debian: please install the equivalents of\n    %s\n' "$*" >&2
+        return 1
+    fi
+    mapfile -t missing < <(packages_missing "$@")
+    if ((${#missing[@]} == 0)); then
+        return 0
+    fi
+    printf 'Installing %d Debian packages: %s\n' "${#missing[@]}" "${missing[*]}" >&2
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then
+            printf 'Neither root nor sudo is at hand. As root, run this once, then try again:\n' >&2
+            printf '    apt-get install %s\n' "${missing[*]}" >&2
+            return 1
+        fi
+        become=(sudo)
+    fi
+    packages_apt update ||
+        echo 'The package lists could not be refreshed; trying with those at hand.' >&2
+    # Slim images leave /usr/share/doc out; the documents of python3.11-doc are what we want of it.
+    if ! packages_apt install --yes --no-install-recommends \
+        -o Dpkg::Options::=--path-include='/usr/share/doc/*' "${missing[@]}"; then
+        printf 'The installation failed; its output is above. Missing:\n    %s\n' \
+            "${missing[*]}" >&2
+        return 1
+    fi
+}
+
+# apt-get without questions. RUNLEVEL=1: where there is no systemd, a package that brings a
+# service does not start it. Reads `become` of packages_install.
+packages_apt()
+{
+    "${become[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
+}
