@@ -255,11 +255,11 @@ def test_conditions_and_heads_of_an_object_on_its_way(origin, edge):
     held.start(200, {**FRESH, "ETag": '"v1"'}, length=10)
     held.send(b"01234")
     assert follower.read_response().status == 304
+    origin.serve("/a", 200, {**FRESH, "ETag": '"v1"'}, b"0123456789")
     head = edge.client()
     head.send_request("HEAD", "/a")
     held.send(b"56789")
     held.finish()
-    origin.serve("/a", 200, {**FRESH, "ETag": '"v1"'}, b"0123456789")
     response = head.read_response()
     assert (response.status, response["Content-Length"], response.body) == (200, "10", b"")
     assert first.read_response().body == b"0123456789"
