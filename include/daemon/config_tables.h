@@ -14,6 +14,7 @@ enum config_kind {
     KIND_choice,
     KIND_text,
     KIND_hosts,
+    KIND_names,
     KIND_networks,
 };
 

@@ -2,6 +2,7 @@
  * with what would: the kind's form and the directive's range come from the table. */
 #include "daemon/config_tables.h"
 
+#include "http/chars.h"
 #include "http/url.h"
 
 #define BASE_global struct config
@@ -41,6 +42,8 @@ static const struct {
     [KIND_choice] = {"choice", "", 4, false},
     [KIND_text] = {"text", "write a text without control characters", sizeof(char *), false},
     [KIND_hosts] = {"list of hosts", "write names such as {\"www.example.com\", \"example.com\"}",
+                    sizeof(struct config_texts), true},
+    [KIND_names] = {"list of names", "write each once, such as {\"websocket\"} or {\"X-Device\"}",
                     sizeof(struct config_texts), true},
     [KIND_networks] = {"list of networks",
                        "write addresses such as {\"127.0.0.1\", \"10.0.0.0/8\"}",
@@ -260,6 +263,47 @@ set_hosts(struct arena *arena, const struct config_directive *directive, void *f
     return OK;
 }
 
+static bool
+has_text(const char *const *items, size_t n, const char *text)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(items[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* Names of fields and protocols: tokens (RFC 9110 section 5.6.2), which compare without case. */
+static enum err
+set_names(struct arena *arena, const struct config_directive *directive, void *field,
+          const struct slice *values, size_t values_n, char *why, size_t why_cap)
+{
+    const char **items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
+    size_t n = 0;
+
+    if (items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < values_n; i++) {
+        char *name;
+
+        if (values[i].len == 0)
+            continue;
+        name = arena_zalloc(arena, values[i].len + 1);
+        if (name == NULL)
+            return ERR_NOMEM;
+        for (size_t j = 0; j < values[i].len; j++)
+            name[j] = char_lower(values[i].ptr[j]);
+        if (!chars_all(values[i], CH_TOKEN) || has_text(items, n, name)) {
+            (void)snprintf(
+                why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name, SLICE_ARGS(values[i]),
+                has_text(items, n, name) ? "there twice" : "not a name", kinds[KIND_names].wanted);
+            return ERR_SYNTAX;
+        }
+        items[n++] = name;
+    }
+    *(struct config_texts *)field = (struct config_texts){items, n};
+    return OK;
+}
+
 static enum err
 set_networks(struct arena *arena, const struct config_directive *directive, void *field,
              const struct slice *values, size_t values_n, char *why, size_t why_cap)
@@ -304,6 +348,8 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
         return set_text(arena, directive, field, values[0], why, why_cap);
     case KIND_hosts:
         return set_hosts(arena, directive, field, values, values_n, why, why_cap);
+    case KIND_names:
+        return set_names(arena, directive, field, values, values_n, why, why_cap);
     case KIND_networks:
         return set_networks(arena, directive, field, values, values_n, why, why_cap);
     }

@@ -401,6 +401,48 @@ an_empty_list_is_a_list(void **state)
     config_free(&config);
 }
 
+/* RFC 9110 sections 5.1 and 5.6.2: a name is a token, and the same in any case. */
+static void
+names_are_tokens_in_lower_case(void **state)
+{
+    static const struct config_directive directive = {
+        .name = "words", .kind = KIND_names, .field_len = sizeof(struct config_texts)};
+    static const struct {
+        const char *items[3];
+        size_t n;
+        const char *want;
+    } cases[] = {
+        {{"websocket", "X-Forwarded_Host"}, 2, "websocket x-forwarded_host"},
+        {{""}, 1, ""},
+        {{"!#$%&'*+-.^_`|~09az"}, 1, "!#$%&'*+-.^_`|~09az"},
+        {{"a", "b c"}, 2, "words: \"b c\" is not a name; "},
+        {{"a:"}, 1, "words: \"a:\" is not a name; "},
+        {{"HTTP/2.0"}, 1, "words: \"HTTP/2.0\" is not a name; "},
+        {{"X-A", "b", "x-a"}, 3, "words: \"x-a\" is there twice; "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct config_texts texts = {0};
+        struct slice values[3];
+        struct arena arena;
+        char got[256] = "", *end = got;
+        enum err rc;
+
+        print_message("case: %s\n", cases[i].want);
+        arena_init(&arena, 0);
+        for (size_t j = 0; j < cases[i].n; j++)
+            values[j] = slice_from_str(cases[i].items[j]);
+        rc = config_set(&arena, &directive, &texts, values, cases[i].n, got, sizeof(got));
+        assert_int_equal(rc, strchr(cases[i].want, ';') == NULL ? OK : ERR_SYNTAX);
+        for (size_t j = 0; j < texts.n; j++)
+            end += snprintf(end, 128, j == 0 ? "%s" : " %s", texts.items[j]);
+        assert_memory_equal(got, cases[i].want, strlen(cases[i].want));
+        assert_true(rc != OK || strlen(got) == strlen(cases[i].want));
+        arena_fini(&arena);
+    }
+}
+
 static void
 comments_become_blanks(void **state)
 {
@@ -481,6 +523,7 @@ main(void)
         cmocka_unit_test(faults_of_the_command_line),
         cmocka_unit_test(an_unreadable_file_is_a_fault),
         cmocka_unit_test(an_empty_list_is_a_list),
+        cmocka_unit_test(names_are_tokens_in_lower_case),
         cmocka_unit_test(comments_become_blanks),
         cmocka_unit_test(the_nearest_name_is_found),
         cmocka_unit_test(memory_may_run_out),
