@@ -20,7 +20,7 @@ struct purge_job;
 
 /* state, handler, may be followed by */
 #define REQUEST_STATES(X)                                                                          \
-    X(VET, on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                                 \
+    X(VET, request_on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                         \
     X(LOOKUP, on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                                       \
     X(ALONE, on_alone, TO(PARKED) | TO(REPLY))                                                     \
     X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(REPLY))                                       \

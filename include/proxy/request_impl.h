@@ -1,6 +1,6 @@
 /* The inside of a request's state machine. For src/proxy/request*.c alone: request.c holds the
- * table, the loop and most states, request_purge.c the purge, request_log.c the line for the log.
- */
+ * table, the loop and most states, request_vet.c the first state, request_purge.c the purge,
+ * request_log.c the line for the log. */
 #ifndef BRINK_PROXY_REQUEST_IMPL_H
 #define BRINK_PROXY_REQUEST_IMPL_H
 
@@ -26,6 +26,7 @@ enum step request_goto(struct request *req, enum request_state next);
 enum step request_answer_error(struct request *req, enum err rc, const char *why);
 void request_run(struct request *req); /* until a state waits; may end the request */
 
+enum step request_on_vet(struct request *req);   /* VET */
 enum step request_on_purge(struct request *req); /* PURGE */
 void request_log_exchange(struct request *req, bool aborted);
 
