@@ -3,16 +3,15 @@
 #ifndef BRINK_DAEMON_ADMIN_H
 #define BRINK_DAEMON_ADMIN_H
 
-#include "daemon/config.h"
+#include "daemon/listeners.h"
 
 struct admin;
 struct loop;
 
-/* Listen on config->admin.addr. `config` and `store` outlive it. On failure `why` says what and
- * what to do. ERR_SYSTEM, ERR_NOMEM. */
-MUST_USE enum err admin_start(const struct config *config, struct store *store, struct loop *loop,
-                              char *why, size_t why_cap, struct admin **out);
-size_t admin_format_addr(const struct admin *admin, char out[SOCK_ADDR_TEXT_MAX]); /* real port */
+/* Serve on the admin's socket of `listeners`. `config` and `store` outlive it. ERR_NOMEM,
+ * ERR_LIMIT. */
+MUST_USE enum err admin_start(const struct config *config, struct listeners *listeners,
+                              struct store *store, struct loop *loop, struct admin **out);
 
 /* Whether traffic is accepted, for /readyz. False from the start on. */
 void admin_set_accepting(struct admin *admin, bool accepting);

@@ -3,20 +3,16 @@
 #define BRINK_DAEMON_WORKER_H
 
 #include "base/stats.h"
-#include "daemon/config.h"
+#include "daemon/listeners.h"
 #include "net/loop.h"
 
 struct workers;
 
-/* Bind every address for every worker (port 0: the first worker's choice is everyone's) and make
- * what they need; nothing is accepted yet. `config`, `store` and `home` (the main loop) outlive
- * them. On failure `why` says what and what to do. ERR_SYSTEM, ERR_NOMEM. */
-MUST_USE enum err workers_new(const struct config *config, struct store *store, struct loop *home,
-                              char *why, size_t why_cap, struct workers **out);
+/* Make them with what they need; nothing is accepted yet. Each takes its sockets of `listeners`.
+ * `config`, `store` and `home` (the main loop) outlive them. ERR_SYSTEM, ERR_NOMEM. */
+MUST_USE enum err workers_new(const struct config *config, struct listeners *listeners,
+                              struct store *store, struct loop *home, struct workers **out);
 MUST_USE enum err workers_start(struct workers *workers); /* the threads; ERR_SYSTEM */
-
-/* The addresses listened on, with their real ports, separated by commas. */
-void workers_format_addrs(const struct workers *workers, char *out, size_t cap);
 
 /* Close the listeners, let requests in flight end until `config->shutdown_ms` is over, then cut
  * them. `gone` is called on the main loop when every thread is through. */

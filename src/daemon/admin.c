@@ -6,10 +6,8 @@
  */
 #include "daemon/admin.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <unistd.h>
 
 #include "base/stats.h"
 #include "daemon/admin_json.h"
@@ -17,7 +15,7 @@
 #include "net/httpd.h"
 #include "net/loop.h"
 
-enum { HEAD_MAX = 64 << 10, BACKLOG = 128 };
+enum { HEAD_MAX = 64 << 10 };
 
 static const char type_json[] = "application/json", type_text[] = "text/plain; charset=utf-8",
                   type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -28,7 +26,6 @@ struct admin {
     struct loop *loop;
     struct store_reader *reader;
     struct httpd *httpd;
-    struct sock_addr addr;
     struct list jobs;
     int64_t started_s;
     bool accepting;
@@ -367,35 +364,23 @@ on_request(void *arg, struct httpd_request *request)
 /* --- life --- */
 
 static enum err
-serve(struct admin *admin, char *why, size_t why_cap)
+serve(struct admin *admin, struct listeners *listeners)
 {
     const struct config_admin *config = &admin->config->admin;
     const struct httpd_settings settings = {
         .head_max = HEAD_MAX, .body_max = config->body_max, .timeout_ms = config->timeout_ms};
-    int fd;
-    enum err rc = sock_listen(&config->addr, false, BACKLOG, &fd);
 
-    if (rc != OK) {
-        (void)snprintf(why, why_cap,
-                       "the admin listener cannot listen on %s: %s; choose another "
-                       "address",
-                       config->text, strerror(errno));
-        return rc;
-    }
-    admin->addr.len = sizeof(admin->addr.storage);
-    if (getsockname(fd, (struct sockaddr *)&admin->addr.storage, &admin->addr.len) == -1)
-        admin->addr = config->addr;
-    return httpd_start(admin->loop, fd, &settings, on_request, admin, &admin->httpd);
+    return httpd_start(admin->loop, listeners_take_admin(listeners), &settings, on_request, admin,
+                       &admin->httpd);
 }
 
 enum err
-admin_start(const struct config *config, struct store *store, struct loop *loop, char *why,
-            size_t why_cap, struct admin **out)
+admin_start(const struct config *config, struct listeners *listeners, struct store *store,
+            struct loop *loop, struct admin **out)
 {
     struct admin *admin = mem_zalloc(sizeof(*admin));
     enum err rc;
 
-    (void)snprintf(why, why_cap, "the admin listener cannot be made; give the process more memory");
     if (admin == NULL)
         return ERR_NOMEM;
     admin->config = config;
@@ -405,7 +390,7 @@ admin_start(const struct config *config, struct store *store, struct loop *loop,
     list_init(&admin->jobs);
     rc = store_reader_new(store, &admin->reader);
     if (rc == OK)
-        rc = serve(admin, why, why_cap);
+        rc = serve(admin, listeners);
     if (rc == OK) {
         *out = admin;
         return OK;
@@ -413,12 +398,6 @@ admin_start(const struct config *config, struct store *store, struct loop *loop,
     admin_stop(admin);
     admin_free(&admin);
     return rc;
-}
-
-size_t
-admin_format_addr(const struct admin *admin, char out[SOCK_ADDR_TEXT_MAX])
-{
-    return sock_addr_format(&admin->addr, true, out);
 }
 
 void

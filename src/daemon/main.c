@@ -1,8 +1,8 @@
 /* brink's main thread: start, signals, stop. It owns the store, the workers and the admin listener,
  * and is the only one that ends the process.
  *
- *   options -> configuration -> store -> workers, admin -> ready ... SIGTERM -> workers gone ->
- * store closed
+ *   options -> configuration -> listeners -> store -> workers, admin -> ready
+ *   ... SIGTERM -> workers gone -> store closed
  */
 #include <errno.h>
 #include <signal.h>
@@ -23,6 +23,7 @@ struct daemon {
     struct config *config;
     struct loop *loop;
     struct signals *signals;
+    struct listeners *listeners;
     struct store *store;
     struct accesslog *accesslog; /* NULL: none */
     struct admin *admin;         /* NULL: none */
@@ -97,6 +98,17 @@ start_loop(struct daemon *daemon)
 }
 
 static bool
+start_listeners(struct daemon *daemon)
+{
+    char why[512] = "";
+    enum err rc = listeners_open(daemon->config, why, sizeof(why), &daemon->listeners);
+
+    if (rc != OK)
+        LOG(ERROR, listener, "error=%s why=\"%s\"", err_name(rc), why);
+    return rc == OK;
+}
+
+static bool
 start_store(struct daemon *daemon)
 {
     char why[512] = "";
@@ -130,41 +142,41 @@ start_accesslog(struct daemon *daemon)
 static bool
 start_admin(struct daemon *daemon)
 {
-    char why[512] = "";
     enum err rc;
 
     if (!daemon->config->admin.on)
         return true;
-    rc = admin_start(daemon->config, daemon->store, daemon->loop, why, sizeof(why), &daemon->admin);
+    rc =
+        admin_start(daemon->config, daemon->listeners, daemon->store, daemon->loop, &daemon->admin);
     if (rc != OK)
-        LOG(ERROR, admin, "error=%s why=\"%s\"", err_name(rc), why);
+        LOG(ERROR, admin, "error=%s why=\"it cannot be made; give the process more memory\"",
+            err_name(rc));
     return rc == OK;
 }
 
 static bool
 start_workers(struct daemon *daemon)
 {
-    char why[512] = "";
-    enum err rc = workers_new(daemon->config, daemon->store, daemon->loop, why, sizeof(why),
+    enum err rc = workers_new(daemon->config, daemon->listeners, daemon->store, daemon->loop,
                               &daemon->workers);
 
     if (rc == OK)
         rc = workers_start(daemon->workers);
     if (rc != OK)
-        LOG(ERROR, listener, "error=%s why=\"%s\"", err_name(rc), why);
+        LOG(ERROR, starting, "error=%s why=\"the workers cannot be made: %s; raise the limits\"",
+            err_name(rc), strerror(errno));
     return rc == OK;
 }
 
 static void
 tell_ready(const struct daemon *daemon)
 {
-    char addrs[512], admin[SOCK_ADDR_TEXT_MAX] = "none";
+    char addrs[512], admin[SOCK_ADDR_TEXT_MAX];
 
-    workers_format_addrs(daemon->workers, addrs, sizeof(addrs));
-    if (daemon->admin != NULL) {
+    listeners_format(daemon->listeners, addrs, sizeof(addrs));
+    listeners_format_admin(daemon->listeners, admin);
+    if (daemon->admin != NULL)
         admin_set_accepting(daemon->admin, true);
-        admin[admin_format_addr(daemon->admin, admin)] = '\0';
-    }
     LOG(INFO, ready, "listen=%s admin=%s workers=%u store=\"%s\" objects=%lld version=%s", addrs,
         admin, daemon->config->workers, daemon->config->store.path,
         (long long)stats_read(STAT_store_objects), BRINK_VERSION);
@@ -184,6 +196,7 @@ stop_all(struct daemon *daemon)
         store_close(&daemon->store);
     workers_free(&daemon->workers);
     admin_free(&daemon->admin);
+    listeners_close(&daemon->listeners);
     signals_stop(&daemon->signals);
     loop_free(&daemon->loop);
 }
@@ -199,8 +212,8 @@ run(struct config *config)
         LOG(WARN, out_of_memory, "what=counters");
     LOG(INFO, starting, "version=%s", BRINK_VERSION);
     raise_files_limit(config);
-    started = start_loop(&daemon) && start_accesslog(&daemon) && start_store(&daemon) &&
-              start_admin(&daemon) && start_workers(&daemon);
+    started = start_loop(&daemon) && start_listeners(&daemon) && start_accesslog(&daemon) &&
+              start_store(&daemon) && start_admin(&daemon) && start_workers(&daemon);
     if (started) {
         tell_ready(&daemon);
         loop_run(daemon.loop);

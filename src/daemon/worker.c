@@ -6,9 +6,7 @@
  */
 #include "daemon/worker.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <unistd.h>
 
 #include "base/stats.h"
 
@@ -29,7 +27,6 @@ struct workers {
     const struct config *config;
     struct loop *home;
     struct proxy_shared *shared;
-    struct sock_addr *addrs; /* as bound */
     struct worker *items;
     unsigned n, gone_n;
     void (*gone)(void *arg);
@@ -116,25 +113,7 @@ on_gone(struct loop_msg *msg)
 }
 
 static enum err
-listen_on(struct worker *worker, size_t at)
-{
-    struct workers *workers = worker->workers;
-    struct sock_addr *addr = &workers->addrs[at];
-    int fd;
-    enum err rc = sock_listen(addr, true, (int)workers->config->backlog, &fd);
-
-    if (rc != OK)
-        return rc;
-    addr->len = sizeof(addr->storage); /* the port, when the system chose it, is for all workers */
-    if (getsockname(fd, (struct sockaddr *)&addr->storage, &addr->len) == -1) {
-        (void)close(fd);
-        return ERR_SYSTEM;
-    }
-    return sock_listener_start(worker->loop, fd, on_accept, worker, &worker->listeners[at]);
-}
-
-static enum err
-worker_init(struct workers *workers, unsigned i, char *why, size_t why_cap)
+worker_init(struct workers *workers, unsigned i, struct listeners *listeners)
 {
     struct worker *worker = &workers->items[i];
     const struct config *config = workers->config;
@@ -146,69 +125,36 @@ worker_init(struct workers *workers, unsigned i, char *why, size_t why_cap)
     worker->gone_msg.fn = on_gone;
     loop_timer_init(&worker->deadline, on_deadline);
     (void)snprintf(worker->name, sizeof(worker->name), "worker-%u", i % 1000);
-    (void)snprintf(why, why_cap, "worker %u cannot be made; give the process more memory", i);
     worker->listeners = mem_zalloc(config->listens_n * sizeof(struct sock_listener *));
     rc = worker->listeners == NULL ? ERR_NOMEM : loop_new(&worker->loop);
     if (rc == OK)
         rc = dns_new(worker->loop, config->dns_ms, &worker->dns);
     if (rc == OK)
         rc = proxy_new(worker->loop, worker->dns, workers->shared, i, &worker->proxy);
-    for (size_t at = 0; at < config->listens_n && rc == OK; at++) {
-        rc = listen_on(worker, at);
-        if (rc != OK)
-            (void)snprintf(why, why_cap, "cannot listen on %s: %s; choose another address",
-                           config->listens[at].text, strerror(errno));
-    }
+    for (size_t at = 0; at < config->listens_n && rc == OK; at++)
+        rc = sock_listener_start(worker->loop, listeners_take(listeners, i, at), on_accept, worker,
+                                 &worker->listeners[at]);
     return rc;
 }
 
-/* Sockets that share a port do not refuse another program that shares it too, such as a second
- * brink. A socket that does not share is refused: ask with one. */
-static enum err
-probe(const struct config *config, char *why, size_t why_cap)
-{
-    for (size_t i = 0; i < config->listens_n; i++) {
-        int fd;
-        enum err rc = sock_listen(&config->listens[i].addr, false, 1, &fd);
-
-        if (rc != OK) {
-            (void)snprintf(why, why_cap, "cannot listen on %s: %s; %s", config->listens[i].text,
-                           strerror(errno),
-                           errno == EADDRINUSE
-                               ? "stop what listens there, or choose another address"
-                               : "choose another address");
-            return rc;
-        }
-        (void)close(fd);
-    }
-    return OK;
-}
-
 enum err
-workers_new(const struct config *config, struct store *store, struct loop *home, char *why,
-            size_t why_cap, struct workers **out)
+workers_new(const struct config *config, struct listeners *listeners, struct store *store,
+            struct loop *home, struct workers **out)
 {
-    struct workers *workers;
-    enum err rc = probe(config, why, why_cap);
+    struct workers *workers = mem_zalloc(sizeof(*workers));
+    enum err rc;
 
-    if (rc != OK)
-        return rc;
-    (void)snprintf(why, why_cap, "the workers cannot be made; give the process more memory");
-    workers = mem_zalloc(sizeof(*workers));
     if (workers == NULL)
         return ERR_NOMEM;
     workers->config = config;
     workers->home = home;
-    workers->addrs = mem_zalloc(config->listens_n * sizeof(*workers->addrs));
     workers->items = mem_zalloc(config->workers * sizeof(*workers->items));
-    if (workers->addrs == NULL || workers->items == NULL)
-        rc = ERR_NOMEM;
-    else
-        rc = proxy_shared_new(store, &config->proxy, &workers->shared);
-    for (size_t i = 0; rc == OK && i < config->listens_n; i++)
-        workers->addrs[i] = config->listens[i].addr;
-    while (rc == OK && workers->n < config->workers)
-        rc = worker_init(workers, workers->n++, why, why_cap);
+    rc = workers->items == NULL ? ERR_NOMEM
+                                : proxy_shared_new(store, &config->proxy, &workers->shared);
+    while (rc == OK && workers->n < config->workers) {
+        rc = worker_init(workers, workers->n, listeners);
+        workers->n++;
+    }
     if (rc == OK) {
         *out = workers;
         return OK;
@@ -232,20 +178,6 @@ workers_start(struct workers *workers)
         worker->started = true;
     }
     return OK;
-}
-
-void
-workers_format_addrs(const struct workers *workers, char *out, size_t cap)
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < workers->config->listens_n && len < cap; i++) {
-        char text[SOCK_ADDR_TEXT_MAX];
-        size_t n = sock_addr_format(&workers->addrs[i], true, text);
-
-        len += (size_t)snprintf(out + len, cap - len, "%s%.*s", i == 0 ? "" : ",", (int)n, text);
-    }
 }
 
 void
@@ -303,7 +235,6 @@ workers_free(struct workers **slot)
         mem_free(workers->items[i].listeners);
     }
     mem_free(workers->items);
-    mem_free(workers->addrs);
     mem_free(workers);
     *slot = NULL;
 }
