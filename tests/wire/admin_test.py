@@ -90,15 +90,17 @@ def test_a_silent_client_does_not_hold_up_the_others(edge):
         assert edge.admin("GET", "/healthz").status == 200
 
 
-def test_readyz_says_that_it_stops(origin, edge):
+def test_readyz_says_that_it_stops(origin, start_edge):
+    edge = start_edge(origin=origin.url, settings={"shutdown_timeout": "60s"})
     client = edge.client()
     client.send_request("GET", "/a")
     held = origin.next_request()
     edge.process.send_signal(signal.SIGTERM)
-    edge.wait_until(lambda: edge.admin("GET", "/readyz").status == 503, "/readyz says 503", 3)
+    edge.wait_until(lambda: edge.admin("GET", "/readyz").status == 503, "/readyz says 503")
     assert edge.admin("GET", "/healthz").status == 200
     held.reply(200, FRESH, b"hello")
     assert client.read_response().body == b"hello"
+    client.close()
     assert edge.wait_exit() == 0
     edge.process = None
 

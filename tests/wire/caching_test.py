@@ -93,14 +93,18 @@ def test_freshness(origin, edge, why, fields, fresh):
 
 
 def test_freshness_ends(origin, edge):
-    """The one test that waits: two seconds of freshness pass."""
+    """The one test that waits: two seconds of freshness pass, and no old answer is given after them."""
     began = time.monotonic()
     stored(origin, edge, {"Cache-Control": "max-age=2", "ETag": '"v1"'})
+    ended = time.monotonic() + 2.1  # clocks are coarse
     origin.serve("/a", 200, {"Cache-Control": "max-age=2"}, b"new")
-    assert hit(edge).cache_status.ttl in (0, 1, 2)
-    edge.wait_until(lambda: edge.get("/a").body == b"new", "the object becomes stale", 10)
+    asked_s, response = time.monotonic(), edge.get("/a")
+    while response.body != b"new":
+        assert asked_s < ended, "a stale answer was taken for a fresh one"
+        assert response.cache_status.hit and response.cache_status.ttl in (0, 1, 2)
+        asked_s, response = time.monotonic(), edge.get("/a")
     assert time.monotonic() - began > 0.9  # ages are whole seconds
-    assert origin.requests[-1]["If-None-Match"] == '"v1"'
+    assert origin.requests[1]["If-None-Match"] == '"v1"'
 
 
 def test_the_operators_default_ttl(origin, start_edge):
@@ -245,11 +249,12 @@ def test_a_path_is_not_repaired(origin, edge):
 
 def test_a_hit_is_told_in_cache_status(origin, edge):
     """RFC 9211."""
+    began = time.monotonic()
     first = stored(origin, edge, FRESH)
     assert first.cache_status.node == "brink"
     assert (first.cache_status.fwd, first.cache_status.stored) == ("uri-miss", True)
     second = hit(edge)
-    assert 590 <= second.cache_status.ttl <= 600
+    assert 599 - (time.monotonic() - began) <= second.cache_status.ttl <= 600
     assert second.cache_status.fwd is None
     edge.expect_stats(cache_hit=1, cache_miss=1, origin_requests=1)
 
@@ -263,10 +268,11 @@ def test_cache_status_of_others_is_kept_before_ours(origin, edge):
 
 def test_age_of_a_hit(origin, edge):
     """RFC 9111 section 5.1: the origin's age counts on."""
+    began = time.monotonic()
     assert "Age" not in stored(origin, edge, FRESH, path="/young").fields
-    assert 0 <= int(hit(edge, "/young")["Age"]) <= 5
+    assert 0 <= int(hit(edge, "/young")["Age"]) <= time.monotonic() - began + 1
     stored(origin, edge, {**FRESH, "Age": "100"})
-    assert 100 <= int(hit(edge)["Age"]) <= 105
+    assert 100 <= int(hit(edge)["Age"]) <= time.monotonic() - began + 101
 
 
 def test_a_hit_has_the_fields_of_the_origin(origin, edge):

@@ -9,10 +9,11 @@ import signal
 
 import pytest
 
+import ports
 from edge import Edge, build_folder
 from origin import Origin
 
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 def pytest_configure(config):
@@ -48,6 +49,14 @@ def time_limit(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def release_ports():
+    """What a test took is free for others when everything of it has ended."""
+    before = ports.claimed()
+    yield
+    ports.release(ports.claimed() - before)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from client import DEADLINE_S
-from edge import free_port
+from ports import free_port
 
 NGINX = """
 daemon off;

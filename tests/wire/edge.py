@@ -7,20 +7,19 @@ exit 0 that the test did not ask for, fails the test.
 import json
 import os
 import pathlib
-import random
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
 
 from client import DEADLINE_S, Client
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SANITIZER = re.compile(r"runtime error:|AddressSanitizer|LeakSanitizer|ThreadSanitizer|"
                        r"MemorySanitizer|UndefinedBehaviorSanitizer")
-STOP_S = 15.0
+STOP_S = 30.0
 POLL_S = 0.01
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "exitcode=77:quarantine_size_mb=16:detect_leaks=1:strict_string_checks=1",
@@ -45,19 +44,6 @@ def shadow_factor():
     cache = build_folder() / "CMakeCache.txt"
     text = cache.read_text() if cache.exists() else ""
     return 6 if re.search(r"^BRINK_SANITIZE:\w+=thread", text, re.M) else 1
-
-
-def free_port():
-    """A port that nobody has now. Below the range the kernel takes ports of its own from: one from
-    there may be a client's by the time brink listens, or listens again."""
-    while True:
-        port = random.randrange(10240, 32768)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def run_tool(name, *arguments, timeout=DEADLINE_S):
@@ -263,7 +249,7 @@ class Edge:
             raise AssertionError(f"{fault}; counters: {now}") from None
         return seen
 
-    def expect_stats(self, timeout=5.0, **exact):
+    def expect_stats(self, timeout=DEADLINE_S, **exact):
         """Each named counter comes to exactly this (a gauge may need a moment)."""
         seen = {}
 

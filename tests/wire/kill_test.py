@@ -95,7 +95,7 @@ def test_kill_9_in_a_miss_storm(origin, start_edge):
     assert load(edge.port, asked, check, threads=4) == []
     assert_no_page_lost(edge)
     edge.purge(purge_everything=True)
-    edge.expect_stats(store_objects=0, timeout=30)
+    edge.expect_stats(store_objects=0)
     assert_empty_store_is_empty(edge)
 
 

@@ -64,7 +64,7 @@ def read_all(client):
     responses = []
     try:
         while True:
-            responses.append(client.read_response(timeout=20))
+            responses.append(client.read_response())
     except h1.Truncated:
         return responses
 
@@ -72,7 +72,7 @@ def read_all(client):
 def assert_alive(edge, origin):
     origin.serve("/alive", 200, NO_STORE, b"yes")
     assert edge.get("/alive").body == b"yes"
-    edge.expect_stats(requests_active=0, connections_open=0, fills_open=0, fill_waiters=0, timeout=20)
+    edge.expect_stats(requests_active=0, connections_open=0, fills_open=0, fill_waiters=0)
 
 
 def test_damaged_requests(origin, edge):

@@ -129,6 +129,7 @@ def test_access_log_combined(origin, start_edge, tmp_path):
     origin.serve("/a", 200, FRESH, b"hello")
     edge.get("/a?q=1", {"Referer": "http://from.test/", "User-Agent": "tester/1"})
     edge.wait_stored(1)
+    lines_of(edge, log, 1)  # two workers: the second may be done before the first has told
     edge.get("/a?q=1", {"User-Agent": 'quote" and \\ in it'})
     first, second = (COMBINED.fullmatch(line) for line in lines_of(edge, log, 2))
     assert first and second, log.read_text()
@@ -146,17 +147,18 @@ def test_access_log_json(origin, start_edge, tmp_path):
     origin.serve("/a", 200, FRESH, b"hello")
     asked = time.time()
     edge.get("/a", {"User-Agent": 'quote" \\ \xe4 in it'})
+    answered = time.time()
     edge.wait_stored(1)
-    edge.get("/a")
-    edge.request("POST", "/a", body=b"x")
-    edge.request("PURGE", "/a")
+    for i, (method, body) in enumerate((("GET", None), ("POST", b"x"), ("PURGE", None))):
+        lines_of(edge, log, i + 1)  # two workers: the next may be done before this one has told
+        edge.request(method, "/a", body=body)
     lines = [json.loads(line) for line in lines_of(edge, log, 4)]
     assert [line["status"] for line in lines] == [200, 200, 200, 404]
     assert [line["method"] for line in lines] == ["GET", "GET", "POST", "PURGE"]
     texts = [json.dumps(line) for line in lines]
     assert '"miss"' in texts[0] and '"hit"' in texts[1]
     began = [datetime.datetime.fromisoformat(line["time"]).timestamp() for line in lines]
-    assert abs(began[0] - asked) < 0.5 and began == sorted(began)
+    assert asked - 0.1 < began[0] < answered + 0.1 and began == sorted(began)  # coarse clocks
 
 
 def test_access_log_tells_of_a_response_cut_short(origin, start_edge, tmp_path):
@@ -182,7 +184,7 @@ def test_access_log_is_reopened(origin, start_edge, tmp_path, number):
     lines_of(edge, log, 1)
     log.rename(tmp_path / "old.log")
     edge.process.send_signal(number)
-    edge.wait_until(log.exists, "a new file", 5)
+    edge.wait_until(log.exists, "a new file")
     edge.get("/a")
     assert len(lines_of(edge, log, 1)) == 1
     assert len((tmp_path / "old.log").read_text().splitlines()) == 1
@@ -204,6 +206,7 @@ def test_no_control_byte_reaches_a_log(origin, start_edge, tmp_path):
     client = edge.client()
     client.send(b"GET /a HTTP/1.1\r\nHost: site.test\r\nUser-Agent: a\x1b[31m\x00b\r\n\r\n")
     assert client.read_response().status == 400
+    client.close()
     origin.serve("/a", 200, FRESH, b"hello")
     edge.get("/a", {"User-Agent": "a\tb\xff"})
     lines_of(edge, log, 1)

@@ -14,6 +14,7 @@ import time
 
 import h1
 from client import DEADLINE_S, chunk
+from ports import free_port
 
 REASONS = {200: "OK", 206: "Partial Content", 304: "Not Modified", 404: "Not Found"}
 
@@ -170,12 +171,18 @@ class Connection:
         try:
             while self._serve_one():
                 pass
-        except (h1.Malformed, h1.Truncated) as fault:
-            self.origin.faults.append(f"{type(fault).__name__}: {fault}")
+        except h1.Malformed as fault:
+            self._blame(fault)
+        except h1.Truncated as fault:
+            if not self.ended.is_set():  # else it was the test that cut it
+                self._blame(fault)
         except (OSError, ValueError):  # reset, or closed by stop()
             pass
         finally:
             self.close()
+
+    def _blame(self, fault):
+        self.origin.faults.append(f"{type(fault).__name__}: {fault}")
 
     def _serve_one(self):
         """One request answered; False when the connection is to end."""
@@ -214,8 +221,8 @@ class Connection:
 class Origin:
     """Listens on a free port of 127.0.0.1 until stop(); start() takes the same port again."""
 
-    def __init__(self, port=0):
-        self.port = port
+    def __init__(self, port=None):
+        self.port = port or free_port()
         self.requests = []  # everything that came, in order
         self.connections = []
         self.faults = []  # what brink sent wrongly
@@ -233,7 +240,6 @@ class Origin:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
         self._listener.listen(1024)
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self):
