@@ -2,7 +2,9 @@
  *
  * cache_object.vary holds a line for every nominated field: "name: value LF", or "name LF" when the
  * request did not have it. Values have their field lines joined by ", " and the blanks around
- * commas made one way; fields that are no lists stay as they were. */
+ * commas made one way; fields that are no lists stay as they were. What counts is what the origin
+ * got: a field that Connection names is absent, and one that brink writes or drops
+ * (proxy/forward.h) is not kept at all. */
 #ifndef BRINK_CACHE_VARY_H
 #define BRINK_CACHE_VARY_H
 
@@ -17,7 +19,8 @@ MUST_USE enum err
 cache_vary_build(struct arena *arena, const struct http_fields *request,
                  const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant);
 
-/* Vary: *, or as good as that: not a list of names, or more than CACHE_VARY_NAMES_MAX of them. */
+/* Vary: *, or as good as that: not a list of names, more than CACHE_VARY_NAMES_MAX of them, or by
+ * X-Forwarded-For, in which brink writes the peer's address. */
 bool cache_vary_is_star(const struct http_fields *response);
 
 /* Do the request's fields equal the stored ones? */

@@ -10,7 +10,7 @@
 
 enum { PROXY_SCRATCH_MIN = 65536 };
 
-enum { PROXY_HOST_MAX = 128 };
+enum { PROXY_HOST_MAX = 128, PROXY_LOOP_ID_LEN = 16 };
 
 struct unstorable; /* keys whose responses were lately not storable: proxy/unstorable.h */
 
@@ -19,6 +19,7 @@ struct proxy_shared {
     const struct proxy_settings *settings;
     struct fill_table *fills;
     struct unstorable *unstorable;
+    char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
 };
 
 struct proxy {

@@ -8,16 +8,21 @@
 
 struct forward_plan {
     const struct http_request *request;
-    struct slice scheme, host;    /* of the request, normalised */
-    const char *host_header;      /* NULL: `host` */
-    const char *node_name;        /* for Via */
-    const struct sock_addr *peer; /* for X-Forwarded-For */
-    bool for_store;               /* conditions and Range are left out: the whole is wanted */
-    struct slice conditions;      /* our own If-None-Match and If-Modified-Since lines, or empty */
+    struct slice scheme, host;     /* of the request, normalised */
+    const char *host_header;       /* NULL: `host` */
+    const char *node_name;         /* for Via and CDN-Loop */
+    const char *loop_id;           /* what this daemon knows itself by in CDN-Loop */
+    const struct sock_addr *peer;  /* for X-Forwarded-For */
+    bool for_store;                /* conditions and Range are left out: the whole is wanted */
+    struct slice conditions;       /* our own If-None-Match and If-Modified-Since lines, or empty */
+    const char *const *key_fields; /* of the site: these go on, whatever they are */
+    size_t key_fields_n;
+    bool as_it_came; /* the site is passed whole: what steers goes on too */
 };
 
-/* Left out: hop-by-hop and nominated fields, Expect (answered here), framing (written anew) and the
- * fields that only brink writes (http/tokens.def). ERR_NOMEM. */
+/* Left out: hop-by-hop and nominated fields, Expect (answered here), framing (written anew), the
+ * fields that only brink writes (http/tokens.def) and those by which a client could steer the
+ * origin (http/steering.h). ERR_NOMEM. */
 MUST_USE enum err
 forward_head(struct arena *arena, const struct forward_plan *plan, struct slice *out_head);
 

@@ -44,7 +44,7 @@ struct proxy_settings {
 struct proxy_shared;
 struct proxy;
 
-/* `store` and `settings` outlive it. ERR_NOMEM. */
+/* `store` and `settings` outlive it. ERR_NOMEM, ERR_SYSTEM (no random numbers). */
 MUST_USE enum err proxy_shared_new(struct store *store, const struct proxy_settings *settings,
                                    struct proxy_shared **out);
 /* After every proxy, and after store_close: objects on their way in end with their commits. */

@@ -4,6 +4,9 @@
 
 #include "proxy/request.h"
 
+/* What may be asked of any target here; the origin may allow less. */
+#define REPLY_ALLOW "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
 /* A response to be sent: head, and where its body is. */
 struct reply_source {
     struct slice head; /* as cache/validate.h describes it */

@@ -47,7 +47,9 @@ fresh_has_body(const struct http_request *request)
            (request->framing != FRAMING_LENGTH || request->content_length > 0);
 }
 
-/* RFC 9110 section 15.1: may be given a lifetime by heuristics. 206 is not stored here. */
+/* May be given a lifetime by heuristics. Of the statuses that RFC 9110 section 15.1 allows, 206 is
+ * not stored here, and 405, 414 and 501 say more of one odd request than of its target: others
+ * would be given them. */
 static bool
 is_heuristic_status(unsigned status)
 {
@@ -59,10 +61,7 @@ is_heuristic_status(unsigned status)
     case 301:
     case 308:
     case 404:
-    case 405:
     case 410:
-    case 414:
-    case 501:
         return true;
     default:
         return false;
@@ -229,11 +228,12 @@ explicit_lifetime_s(const struct cachectl *cc, const struct http_fields *fields,
     return true;
 }
 
-/* RFC 9111 section 4.2.2. Server errors are never guessed about, but for 501. */
+/* RFC 9111 section 4.2.2. Errors are never guessed about, "public" or not, but for what is not
+ * there. */
 static bool
 may_guess(const struct cachectl *cc, unsigned status)
 {
-    return is_heuristic_status(status) || ((cc->flags & CC_PUBLIC) && status < 500);
+    return is_heuristic_status(status) || ((cc->flags & CC_PUBLIC) && status < 400);
 }
 
 /* False: there is nothing to guess from. */

@@ -3,6 +3,7 @@
 #include "cache/vary.h"
 
 #include "http/field.h"
+#include "http/steering.h"
 
 enum { LABEL_VARIANT = 'v' };
 
@@ -86,6 +87,35 @@ sink_field(struct sink *sink, const struct http_fields *fields, const struct htt
     }
 }
 
+/* The request's first field of that name as the origin got it: what Connection names stayed here
+ * (RFC 9110 section 7.6.1), all lines of it. */
+static const struct http_field *
+find_sent(const struct http_fields *request, struct slice name)
+{
+    const struct http_field *field = http_fields_find(request, name);
+
+    return field != NULL && field->nominated ? NULL : field;
+}
+
+/* What the origin got under this name is never a client's: brink wrote it, from the key, or dropped
+ * it. Fields that the site has in its key are compared there. */
+static bool
+is_never_a_clients(struct slice name)
+{
+    enum http_token token = http_token_from(name);
+
+    return token == HTTP_UNKNOWN ? http_field_steers(name)
+                                 : (http_token_flags(token) & (F_OURS | F_HOP)) != 0;
+}
+
+/* X-Forwarded-For is the exception: the peer's address is in no key. */
+static bool
+is_as_good_as_star(struct slice name)
+{
+    return slice_is(name, "*") || !http_is_token(name) ||
+           http_token_from(name) == HTTP_X_FORWARDED_FOR;
+}
+
 bool
 cache_vary_is_star(const struct http_fields *response)
 {
@@ -95,7 +125,7 @@ cache_vary_is_star(const struct http_fields *response)
 
     http_list_begin(&list, response, HTTP_VARY);
     while (http_list_next(&list, &name))
-        if (slice_is(name, "*") || !http_is_token(name) || ++n > CACHE_VARY_NAMES_MAX)
+        if (is_as_good_as_star(name) || ++n > CACHE_VARY_NAMES_MAX)
             return true;
     return false;
 }
@@ -139,8 +169,11 @@ collect_names(struct arena *arena, const struct http_fields *response,
     *out_n = 0;
     http_list_begin(&list, response, HTTP_VARY);
     while (http_list_next(&list, &name)) {
-        char *lower = arena_alloc(arena, name.len);
+        char *lower;
 
+        if (is_never_a_clients(name))
+            continue;
+        lower = arena_alloc(arena, name.len);
         if (lower == NULL)
             return ERR_NOMEM;
         for (size_t i = 0; i < name.len; i++)
@@ -172,7 +205,7 @@ cache_vary_build(struct arena *arena, const struct http_fields *request,
     }
     http_out_init(&text, arena, 128);
     for (size_t i = 0; i < n; i++) {
-        const struct http_field *field = http_fields_find(request, names[i]);
+        const struct http_field *field = find_sent(request, names[i]);
 
         http_out_text(&text, names[i]);
         if (field != NULL) {
@@ -218,7 +251,7 @@ cache_vary_matches(struct slice vary, const struct http_fields *request)
 
         if (!take_line(&vary, &name, &value))
             return false;
-        field = http_fields_find(request, name);
+        field = find_sent(request, name);
         if ((field != NULL) != (value.ptr != NULL))
             return false;
         sink.want = value;
@@ -246,9 +279,11 @@ cache_vary_covers(struct slice vary, const struct http_fields *response)
     struct http_list list;
     struct slice name;
 
+    if (cache_vary_is_star(response))
+        return false;
     http_list_begin(&list, response, HTTP_VARY);
     while (http_list_next(&list, &name))
-        if (!has_name(vary, name))
+        if (!is_never_a_clients(name) && !has_name(vary, name))
             return false;
     return true;
 }

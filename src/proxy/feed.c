@@ -533,8 +533,10 @@ start_fetch(struct feed *feed)
         .host = feed->host,
         .host_header = origin_settings(origin)->host_header,
         .node_name = feed->proxy->settings->node_name,
+        .loop_id = feed->proxy->shared->loop_id,
         .peer = &feed->peer,
         .for_store = !feed->pass,
+        .as_it_came = feed->site->pass,
     };
     struct fetch_request request = {.method = feed->request.method,
                                     .body_framing = body_framing(&feed->request),

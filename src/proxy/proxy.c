@@ -1,6 +1,8 @@
 /* One worker's proxy and what the workers share. */
 #include "proxy/proxy.h"
 
+#include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/stats.h"
@@ -9,6 +11,17 @@
 #include "proxy/h1_conn.h"
 #include "proxy/request.h"
 #include "proxy/unstorable.h"
+
+static enum err
+make_loop_id(char out[PROXY_LOOP_ID_LEN + 1])
+{
+    uint64_t n;
+
+    if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+        return ERR_SYSTEM;
+    (void)snprintf(out, PROXY_LOOP_ID_LEN + 1, "%016llx", (unsigned long long)n);
+    return OK;
+}
 
 enum err
 proxy_shared_new(struct store *store, const struct proxy_settings *settings,
@@ -24,6 +37,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     rc = fill_table_new(store, settings->fill_window_len, &shared->fills);
     if (rc == OK)
         rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
+    if (rc == OK)
+        rc = make_loop_id(shared->loop_id);
     if (rc != OK)
         proxy_shared_free(&shared);
     else

@@ -217,7 +217,7 @@ reply_error(struct request *req, enum err rc, const char *why)
     struct slice body, fields = SLICE_NONE;
 
     if (rc == ERR_METHOD)
-        fields = SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+        fields = SLICE("Allow: " REPLY_ALLOW "\r\n");
     if (arena_printf(&req->arena, &body, "%u %s: %s\n", status, http_reason(status), why) != OK)
         body = SLICE_NONE;
     reply_local(req, status, "text/plain; charset=utf-8", fields, body);

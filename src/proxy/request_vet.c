@@ -1,8 +1,12 @@
 /* The first state: whose request it is, what it is stored under, and whether the cache may answer.
  * Everything here is on the way of a hit: the memory is the request's arena. */
-#include "base/stats.h"
-#include "http/url.h"
 #include "proxy/request_impl.h"
+
+#include "base/stats.h"
+#include "http/field.h"
+#include "http/url.h"
+
+enum { VIA_TIMES_MAX = 4 };
 
 static struct slice
 default_host(const struct request *req)
@@ -38,10 +42,74 @@ find_site(struct request *req)
     return OK;
 }
 
+/* --- loops --- */
+
+/* The received-by of a Via member: "[protocol/]version received-by [comment]". RFC 9110 section
+ * 7.6.3. */
+static bool
+is_via_of(struct slice member, const char *node_name)
+{
+    struct slice version, name;
+
+    if (!slice_cut(&member, ' ', &version))
+        return false;
+    member = slice_trim(member);
+    (void)slice_cut(&member, ' ', &name);
+    return slice_is_nocase(name, node_name);
+}
+
+/* Did this daemon send the request? CDN-Loop with our random number says so for certain (RFC 8586).
+ * Where someone on the way took it off, Via tells: brinks one behind another may have one name, but
+ * not as many as this. */
+static bool
+is_loop(const struct request *req)
+{
+    const struct http_fields *fields = &req->http.fields;
+    const char *id = req->proxy->shared->loop_id;
+    struct http_list list;
+    struct slice member;
+    unsigned times = 0;
+
+    for (const struct http_field *field = http_fields_get(fields, HTTP_CDN_LOOP); field != NULL;
+         field = http_fields_next(fields, field))
+        if (memmem(field->value.ptr, field->value.len, id, PROXY_LOOP_ID_LEN) != NULL)
+            return true;
+    if (!http_fields_has(fields, HTTP_VIA))
+        return false;
+    http_list_begin(&list, fields, HTTP_VIA);
+    while (http_list_next(&list, &member))
+        times += is_via_of(member, req->proxy->settings->node_name);
+    return times > VIA_TIMES_MAX;
+}
+
+/* RFC 9110 section 7.6.2: with OPTIONS it counts the hops left; at 0 the answer is ours. */
+static enum err
+check_max_forwards(const struct http_fields *fields, bool *out_last)
+{
+    const struct http_field *field = http_fields_get(fields, HTTP_MAX_FORWARDS);
+    uint64_t n;
+
+    *out_last = false;
+    if (field == NULL)
+        return OK;
+    if (http_fields_next(fields, field) != NULL || !slice_to_u64(field->value, &n))
+        return ERR_BAD_REQUEST;
+    *out_last = n == 0;
+    return OK;
+}
+
+static enum step
+answer_options(struct request *req)
+{
+    reply_local(req, 200, "text/plain", SLICE("Allow: " REPLY_ALLOW "\r\n"), SLICE_NONE);
+    return request_goto(req, REQUEST_REPLY);
+}
+
 enum step
 request_on_vet(struct request *req)
 {
     struct http_request *http = &req->http;
+    bool last_hop = false;
     enum err rc;
 
     STAT_INC(requests);
@@ -50,12 +118,20 @@ request_on_vet(struct request *req)
     req->scheme = SLICE("http");
     if (http->host.len == 0) /* HTTP/1.0 without Host */
         http->host = default_host(req);
+    if (is_loop(req)) {
+        STAT_INC(requests_looped);
+        return request_answer_error(req, ERR_LOOP, err_text(ERR_LOOP));
+    }
     rc = find_site(req);
+    if (rc == OK && http->method == METHOD_OPTIONS)
+        rc = check_max_forwards(&http->fields, &last_hop);
     if (rc == OK)
         rc = cache_key_build(&req->arena, req->scheme, req->host, http->path, http->query,
                              &req->key);
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));
+    if (last_hop)
+        return answer_options(req);
     if (http->method == METHOD_PURGE)
         return request_goto(req, REQUEST_PURGE);
     cachectl_parse(&http->fields, &req->cc);

@@ -11,8 +11,15 @@
 
 static const struct h1_limits limits = {.line_max = 4096, .head_max = 16384, .fields_max = 50};
 
+/* How a site differs from one that caches and has no fields in its key. */
+struct how {
+    bool passed, as_it_came;
+    const char *conditions; /* NULL: none */
+    const char *key_fields[3];
+};
+
 static struct slice
-forward(struct arena *arena, const char *request_text, bool for_store, const char *conditions)
+forward(struct arena *arena, const char *request_text, const struct how *how)
 {
     struct http_request request = {0};
     struct h1_fault fault = {0};
@@ -23,10 +30,17 @@ forward(struct arena *arena, const char *request_text, bool for_store, const cha
         .scheme = SLICE("http"),
         .host = SLICE("example.com"),
         .node_name = "brink",
+        .loop_id = "00c0ffee00c0ffee",
         .peer = &peer,
-        .for_store = for_store,
-        .conditions = slice_from_str(conditions),
+        .for_store = !how->passed,
+        .conditions = how->conditions == NULL ? SLICE_NONE : slice_from_str(how->conditions),
+        .key_fields = how->key_fields,
+        .as_it_came = how->as_it_came,
     };
+
+    while (plan.key_fields_n < ARRAY_LEN(how->key_fields) &&
+           how->key_fields[plan.key_fields_n] != NULL)
+        plan.key_fields_n++;
 
     assert_int_equal(sock_addr_parse(SLICE("192.0.2.7:1234"), &peer), OK);
     assert_int_equal(
@@ -35,43 +49,98 @@ forward(struct arena *arena, const char *request_text, bool for_store, const cha
     return head;
 }
 
-#define OURS                                                                                       \
-    "Via: 1.1 brink\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"                  \
-    "X-Forwarded-Host: example.com\r\n"
+#define LOOP "CDN-Loop: brink; id=00c0ffee00c0ffee\r\n"
+#define FOR "X-Forwarded-For: 192.0.2.7\r\n"
+#define PROTO "X-Forwarded-Proto: http\r\n"
+#define HOST "X-Forwarded-Host: example.com\r\n"
+#define OURS "Via: 1.1 brink\r\n" LOOP FOR PROTO HOST
+#define GET "GET / HTTP/1.1\r\nHost: example.com\r\n"
 
 static void
 heads_are_written_anew(void **state)
 {
     static const struct {
         const char *why, *in;
-        bool for_store;
-        const char *conditions, *want;
+        struct how how;
+        const char *want;
     } cases[] = {
         {"RFC 9112 section 3.2.2: an absolute target becomes origin form",
-         "GET http://Example.com/a?b HTTP/1.1\r\nHost: x\r\n\r\n", true, "",
+         "GET http://Example.com/a?b HTTP/1.1\r\nHost: x\r\n\r\n",
+         {0},
          "GET /a?b HTTP/1.1\r\nHost: example.com\r\n" OURS "\r\n"},
         {"RFC 9110 section 7.6.1: nominated and hop-by-hop fields end here",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: X-Secret\r\nX-Secret: 1\r\n"
-         "Keep-Alive: 5\r\nTE: trailers\r\nAccept: */*\r\n\r\n",
-         true, "", "GET / HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n" OURS "\r\n"},
+         GET "Connection: X-Secret\r\nX-Secret: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\n"
+             "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nProxy-Connection: keep-alive\r\n"
+             "Proxy-Authorization: Basic eA==\r\nTrailer: X\r\nAccept: */*\r\n\r\n",
+         {0},
+         GET "Accept: */*\r\n" OURS "\r\n"},
         {"what clients say of the way is not passed on",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nX-Forwarded-For: 1.2.3.4\r\n"
-         "X-Forwarded-Host: evil\r\nForwarded: for=evil\r\nX-Original-URL: /admin\r\n\r\n",
-         true, "", "GET / HTTP/1.1\r\nHost: example.com\r\n" OURS "\r\n"},
+         GET "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: evil\r\nForwarded: for=evil\r\n"
+             "X-Original-URL: /admin\r\n\r\n",
+         {0},
+         GET OURS "\r\n"},
+        {"nor under another spelling",
+         GET "X_Forwarded_Host: evil\r\nX.Forwarded.Host: evil\r\nx-forwarded-PREFIX: /e\r\n"
+             "X-Custom: kept\r\nAny_Thing: e\r\n\r\n",
+         {0},
+         GET "X-Custom: kept\r\n" OURS "\r\n"},
+        {"for no method",
+         "POST / HTTP/1.1\r\nHost: example.com\r\nX-HTTP-Method-Override: PUT\r\n"
+         "Content-Length: 0\r\n\r\n",
+         {.passed = true},
+         "POST / HTTP/1.1\r\nHost: example.com\r\n" OURS "Content-Length: 0\r\n\r\n"},
+        {"what is in the key goes on, instead of ours",
+         GET "x-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\nX_Dev: 1\r\n\r\n",
+         {.key_fields = {"x-forwarded-proto", "x_dev"}},
+         GET "x-forwarded-proto: https\r\nX_Dev: 1\r\nVia: 1.1 brink\r\n" LOOP FOR HOST "\r\n"},
+        {"RFC 9110 section 7.6.1: not when Connection names it",
+         GET "Connection: X-Device\r\nX-Device: a\r\n\r\n",
+         {.key_fields = {"x-device"}},
+         GET OURS "\r\n"},
+        {"a site that is passed whole gets what came, but for what is ours",
+         GET "X-Original-URL: /a\r\nX_Forwarded_For: 1\r\nX-Forwarded-Host: evil\r\n"
+             "Forwarded: for=1\r\nX-Forwarded-Port: 1\r\n\r\n",
+         {.passed = true, .as_it_came = true},
+         GET "X-Original-URL: /a\r\nForwarded: for=1\r\nX-Forwarded-Port: 1\r\n" OURS "\r\n"},
+        {"credentials, cookies and preferences are the origin's business",
+         GET "Authorization: Basic eA==\r\nCookie: a=b\r\nAccept-Language: de\r\n"
+             "User-Agent: x\r\n\r\n",
+         {0},
+         GET "Authorization: Basic eA==\r\nCookie: a=b\r\nAccept-Language: de\r\n"
+             "User-Agent: x\r\n" OURS "\r\n"},
         {"RFC 9110 section 13: what is to be stored is wanted whole",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nRange: bytes=0-1\r\nIf-None-Match: \"a\"\r\n\r\n",
-         true, "If-None-Match: \"b\"\r\n",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nIf-None-Match: \"b\"\r\n" OURS "\r\n"},
+         GET "Range: bytes=0-1\r\nIf-Range: \"a\"\r\nIf-None-Match: \"a\"\r\n\r\n",
+         {.conditions = "If-None-Match: \"b\"\r\n"},
+         GET "If-None-Match: \"b\"\r\n" OURS "\r\n"},
         {"RFC 9110 section 13: what passes keeps its conditions",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nRange: bytes=0-1\r\n\r\n", false, "",
-         "GET / HTTP/1.1\r\nHost: example.com\r\nRange: bytes=0-1\r\n" OURS "\r\n"},
+         GET "Range: bytes=0-1\r\n\r\n",
+         {.passed = true},
+         GET "Range: bytes=0-1\r\n" OURS "\r\n"},
         {"RFC 9110 section 10.1.1: an expectation is answered here",
          "POST / HTTP/1.1\r\nHost: example.com\r\nExpect: 100-continue\r\n"
          "Content-Length: 3\r\n\r\n",
-         false, "", "POST / HTTP/1.1\r\nHost: example.com\r\n" OURS "Content-Length: 3\r\n\r\n"},
+         {.passed = true},
+         "POST / HTTP/1.1\r\nHost: example.com\r\n" OURS "Content-Length: 3\r\n\r\n"},
         {"RFC 9112 section 7.1: chunked is coded anew",
-         "POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n", false, "",
+         "POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n",
+         {.passed = true},
          "POST / HTTP/1.1\r\nHost: example.com\r\n" OURS "Transfer-Encoding: chunked\r\n\r\n"},
+        {"RFC 9110 section 8.6: a GET of no bytes has no length",
+         GET "Content-Length: 0\r\n\r\n",
+         {0},
+         GET OURS "\r\n"},
+        {"RFC 9110 section 7.6.2: one hop less",
+         "OPTIONS * HTTP/1.1\r\nHost: example.com\r\nMax-Forwards: 10\r\n\r\n",
+         {.passed = true},
+         "OPTIONS * HTTP/1.1\r\nHost: example.com\r\nMax-Forwards: 9\r\n" OURS "\r\n"},
+        {"RFC 9110 section 7.6.2: other methods do not count",
+         GET "Max-Forwards: 10\r\n\r\n",
+         {0},
+         GET "Max-Forwards: 10\r\n" OURS "\r\n"},
+        {"RFC 9110 section 7.6.3 and RFC 8586: those before us stay",
+         "GET / HTTP/1.0\r\nHost: example.com\r\nVia: 1.1 a\r\nCDN-Loop: b\r\n\r\n",
+         {0},
+         GET "Via: 1.1 a\r\nCDN-Loop: b\r\nVia: 1.0 brink\r\n" LOOP FOR PROTO HOST "\r\n"},
     };
 
     (void)state;
@@ -81,7 +150,7 @@ heads_are_written_anew(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        got = slice_to_str(forward(&arena, cases[i].in, cases[i].for_store, cases[i].conditions));
+        got = slice_to_str(forward(&arena, cases[i].in, &cases[i].how));
         assert_string_equal(got, cases[i].want);
         mem_free(got);
         arena_fini(&arena);

@@ -44,6 +44,12 @@ texts(void **state)
         {"4.1: no list: User-Agent", "User-Agent: a (b,c)", "Vary: User-Agent",
          "user-agent: a (b,c)\n"},
         {"4.1: no list: Cookie", "Cookie: a=1,2", "Vary: Cookie", "cookie: a=1,2\n"},
+        {"7.6.1: the origin did not see what Connection names", "Foo: 1\nFoo: 2\nConnection: foo",
+         "Vary: Foo", "foo\n"},
+        {"what brink writes or drops is nobody's choice",
+         "X-Forwarded-Host: evil\nX_Lang: de\nX-Original-URL: /a\nUpgrade: h2c\nFoo: 1",
+         "Vary: X-Forwarded-Host, X_Lang, Host, X-Original-URL, Upgrade, Foo", "foo: 1\n"},
+        {"what brink writes or drops alone", "X-Host: evil", "Vary: X-Host", ""},
     };
 
     (void)state;
@@ -134,6 +140,9 @@ matching(void **state)
          "Accept-Encoding: br", false},
         {"4.1: User-Agent as it is", "Vary: User-Agent", "User-Agent: a,b", "User-Agent: a, b",
          false},
+        {"7.6.1: named by Connection is absent", "Vary: Foo", "Connection: Foo\nFoo: 1", "", true},
+        {"7.6.1: named by Connection is not its value", "Vary: Foo", "Connection: Foo\nFoo: 1",
+         "Foo: 1", false},
     };
 
     (void)state;
@@ -191,6 +200,8 @@ covering(void **state)
         {"more", "foo: 1\n", "Vary: Foo, Bar", false},
         {"the first one", "", "Vary: Foo", false},
         {"star", "foo: 1\n", "Vary: *", false},
+        {"as good as star", "foo: 1\n", "Vary: X-Forwarded-For", false},
+        {"what brink writes or drops", "foo: 1\n", "Vary: Foo, X-Forwarded-Host, X_A", true},
         {"part of a name", "foo: 1\n", "Vary: fo", false},
         {"a name in a value", "foo: bar\n", "Vary: bar", false},
     };
