@@ -24,6 +24,9 @@ struct chan {
 /* Embedded in its owner. Takes `fd`. Nothing is wanted yet. */
 void chan_init(struct chan *chan, struct loop *loop, int fd,
                void (*on_ready)(struct chan *chan, unsigned ready));
+/* The stream goes on in `to`, with nothing wanted and its own on_ready; `from` is closed. */
+void
+chan_move(struct chan *from, struct chan *to, void (*on_ready)(struct chan *chan, unsigned ready));
 void chan_close(struct chan *chan); /* harmless when closed; no events afterwards */
 void chan_abort(struct chan *chan); /* closes with a reset, so that the peer sees it was cut */
 

@@ -49,17 +49,33 @@ chan_want(struct chan *chan, unsigned wanted)
     return OK;
 }
 
+static void
+forget_events(struct chan *chan)
+{
+    if ((chan->wanted & CHAN_READ) != 0)
+        (void)event_del(&chan->read_event);
+    if ((chan->wanted & CHAN_WRITE) != 0)
+        (void)event_del(&chan->write_event);
+    chan->wanted = 0;
+}
+
+void
+chan_move(struct chan *from, struct chan *to, void (*on_ready)(struct chan *chan, unsigned ready))
+{
+    ASSERT_TAG(from, CHAN_TAG);
+    ASSERT(from->fd != -1);
+    forget_events(from);
+    chan_init(to, from->loop, from->fd, on_ready);
+    from->fd = -1;
+}
+
 void
 chan_close(struct chan *chan)
 {
     if (chan->fd == -1)
         return;
     ASSERT_TAG(chan, CHAN_TAG);
-    if ((chan->wanted & CHAN_READ) != 0)
-        (void)event_del(&chan->read_event);
-    if ((chan->wanted & CHAN_WRITE) != 0)
-        (void)event_del(&chan->write_event);
-    chan->wanted = 0;
+    forget_events(chan);
     (void)close(chan->fd);
     chan->fd = -1;
 }

@@ -187,6 +187,26 @@ no_event_comes_after_close(void **state)
     assert_int_equal(pair->calls, 1);
 }
 
+/* Events go with the stream: none to where it was, and those wanted there are forgotten. */
+static void
+a_moved_stream_goes_on(void **state)
+{
+    struct pair *pair = *state, there = {.loop = pair->loop, .peer = -1};
+    int fd = pair->chan.fd;
+
+    assert_int_equal(chan_want(&pair->chan, CHAN_READ | CHAN_WRITE), OK);
+    chan_move(&pair->chan, &there.chan, on_ready);
+    assert_int_equal(pair->chan.fd, -1);
+    assert_int_equal(there.chan.fd, fd);
+    assert_int_equal(there.chan.wanted, 0);
+    assert_int_equal(send(pair->peer, "x", 1, 0), 1);
+    assert_int_equal(chan_want(&there.chan, CHAN_READ), OK);
+    loop_run(pair->loop);
+    assert_int_equal(pair->calls, 0);
+    assert_int_equal(there.ready, CHAN_READ);
+    chan_close(&there.chan);
+}
+
 static void
 a_full_socket_says_again(void **state)
 {
@@ -211,6 +231,7 @@ main(void)
         cmocka_unit_test_setup_teardown(shutdown_is_an_orderly_end_for_the_peer, setup, teardown),
         cmocka_unit_test_setup_teardown(abort_is_a_reset_for_the_peer, setup, teardown),
         cmocka_unit_test_setup_teardown(no_event_comes_after_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_moved_stream_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_socket_says_again, setup, teardown),
     };
 
