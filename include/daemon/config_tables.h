@@ -40,6 +40,7 @@ struct config_origin {
 struct config_site {
     struct site_settings settings;
     struct config_texts hosts;
+    struct config_texts upgrades;
     const char *origin_name; /* NULL: the only one */
 };
 

@@ -14,6 +14,7 @@ struct feed_plan {
     const struct site_settings *site;
     struct slice scheme, host;
     const struct sock_addr *peer;
+    struct slice upgrade;     /* protocols to ask for, copied; only with `pass` */
     bool pass;                /* relay as it is: conditions go on, nothing is stored */
     enum cache_reason reason; /* for `pass`: why */
 
@@ -25,6 +26,9 @@ struct feed_plan {
     void (*on_body_wanted)(void *arg);
     /* An interim response came before the final one; until feed_detach. May be NULL. */
     void (*on_interim)(void *arg, const struct http_response *response);
+    /* The origin changes to `protocol`: feed_take_chan is called in it, or the feed fails. May be
+     * NULL when nothing is asked for. */
+    void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
     void (*on_ended)(void *arg); /* the feed is gone after this */
     void *arg;
 };
@@ -36,6 +40,11 @@ feed_start(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan,
 /* ERR_CLOSED: the origin does not read on. ERR_NOMEM: the feed has failed and ended. */
 MUST_USE enum err feed_send_body(struct feed *feed, struct slice data, size_t *out_taken);
 void feed_end_body(struct feed *feed);
+
+/* As fetch_take_chan, within on_upgrade. The fill fails, for who feeds from it now is the caller.
+ */
+struct chan;
+void feed_take_chan(struct feed *feed, struct chan *to, struct slice *out_early);
 
 /* The request that started it goes: no callbacks any more. A fetch whose object nobody wants, or
  * whose request body is not whole, ends; others go on. */

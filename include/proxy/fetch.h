@@ -14,6 +14,7 @@ struct fetch_request {
     enum http_method method;
     enum http_framing body_framing; /* NONE, LENGTH or CHUNKED: how the body is sent */
     uint64_t body_len;              /* FRAMING_LENGTH */
+    struct slice upgrade; /* protocols the head asks for (http/upgrade.h); outlives the fetch */
 };
 
 /* All are called from the fetch's loop, never inside a function below; after on_end, on_fail or
@@ -36,6 +37,10 @@ struct fetch_events {
 
     /* The request body: more of it can be taken now. May be NULL without one. */
     void (*on_body_wanted)(void *arg);
+
+    /* 101, for `protocol` of request.upgrade: the owner calls fetch_take_chan or fetch_cancel in
+     * it. May be NULL when no other protocol is asked for. */
+    void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
 };
 
 /* Begin. `events` is copied. *out is valid until on_end or on_fail returned, or fetch_cancel.
@@ -50,6 +55,12 @@ MUST_USE enum err fetch_send_body(struct fetch *fetch, struct slice data, size_t
 void fetch_end_body(struct fetch *fetch); /* it is whole; a shorter one is cancelled instead */
 
 void fetch_resume(struct fetch *fetch); /* there is room again */
+
+/* Within on_upgrade: the connection is the caller's, in `to` with nothing wanted and no on_ready
+ * (for chan_move). *out_early: bytes of the new protocol that came already, until the callback
+ * returns. The fetch is over; *slot becomes NULL. */
+struct chan;
+void fetch_take_chan(struct fetch **slot, struct chan *to, struct slice *out_early);
 
 /* Stop: the connection is closed, no callback follows. *slot becomes NULL. */
 void fetch_cancel(struct fetch **slot);

@@ -41,6 +41,7 @@ struct fetch {
     /* what follows, up to `answer`, starts as zero */
     struct fetch_events events;
     void *arg;
+    struct slice upgrade; /* protocols asked for; empty: none */
     enum fetch_state state;
     enum http_method method;
     bool starting, running; /* inside fetch_start; inside run() */
@@ -108,6 +109,9 @@ void fetch_connect_timeout(struct fetch *fetch); /* the deadline of RESOLVE or C
 /* fetch_send.c */
 enum step fetch_on_send(struct fetch *fetch);
 void fetch_stop_sending(struct fetch *fetch); /* the rest of the request is given up */
+
+/* fetch_upgrade.c */
+enum step fetch_switch(struct fetch *fetch, const struct http_response *response); /* a 101 came */
 
 /* fetch_read.c */
 enum step fetch_on_head(struct fetch *fetch);

@@ -14,6 +14,7 @@ struct forward_plan {
     const char *loop_id;           /* what this daemon knows itself by in CDN-Loop */
     const struct sock_addr *peer;  /* for X-Forwarded-For */
     bool for_store;                /* conditions and Range are left out: the whole is wanted */
+    struct slice upgrade;          /* protocols that are asked for; empty: none */
     struct slice conditions;       /* our own If-None-Match and If-Modified-Since lines, or empty */
     const char *const *key_fields; /* of the site: these go on, whatever they are */
     size_t key_fields_n;

@@ -1,5 +1,5 @@
 /* The inside of a client's HTTP/1 connection. For src/proxy/h1_*.c alone: h1_conn.c holds its life
- * and its input, h1_send.c its output. */
+ * and its input, h1_send.c its output, h1_tunnel.c its change to another protocol. */
 #ifndef BRINK_PROXY_H1_IMPL_H
 #define BRINK_PROXY_H1_IMPL_H
 
@@ -7,12 +7,13 @@
 #include "net/chan.h"
 #include "proxy/h1_conn.h"
 #include "proxy/request.h"
+#include "proxy/tunnel.h"
 
 #define CONN_TAG 0x636f6e6eU
 
 enum { LEADS_MAX = 4 };
 
-enum conn_phase { PHASE_IDLE, PHASE_HEAD, PHASE_EXCHANGE, PHASE_LINGER };
+enum conn_phase { PHASE_IDLE, PHASE_HEAD, PHASE_EXCHANGE, PHASE_LINGER, PHASE_TUNNEL };
 
 struct conn {
     uint32_t tag;
@@ -47,6 +48,8 @@ struct conn {
     bool head_sent;
     uint64_t chunk_left;
     char chunk_line[H1_CHUNK_HEAD_MAX];
+
+    struct tunnel *tunnel; /* PHASE_TUNNEL: `chan` has moved there */
 };
 
 void conn_close(struct conn *conn, bool abort);    /* the only exit */
@@ -61,5 +64,10 @@ void conn_on_interim(void *arg, struct slice head);
 void conn_put_interim(struct conn *conn, struct slice head); /* a 1xx, before the reply */
 void conn_flush_interim(struct conn *conn);
 void conn_flush(struct conn *conn); /* write as much as goes; may end exchange and connection */
+
+/* --- h1_tunnel.c --- */
+
+void conn_on_upgrade(void *arg, struct slice head); /* the carrier's on_upgrade */
+void conn_stop_tunnel(struct conn *conn, bool cut); /* harmless without one; ends its request */
 
 #endif

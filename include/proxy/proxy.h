@@ -15,7 +15,9 @@ struct site_settings {
     size_t hosts_n;
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
-    bool pass; /* never look up nor store */
+    bool pass;                   /* never look up nor store */
+    const char *const *upgrades; /* protocols that a connection may change to, lower case */
+    size_t upgrades_n;
 };
 
 struct proxy_settings {
@@ -25,6 +27,8 @@ struct proxy_settings {
     unsigned idle_ms;              /* between requests */
     unsigned read_ms;              /* between bytes of a request body */
     unsigned write_ms;             /* between bytes that a client takes */
+    unsigned tunnel_ms;            /* without a byte either way, after a change of protocol */
+    size_t tunnel_buffer_len;      /* of a tunnel, each way, while its reader is behind */
     unsigned connections_max;      /* of one worker */
     unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
     uint64_t fill_window_len;      /* memory for one object on its way in */

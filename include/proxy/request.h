@@ -4,8 +4,10 @@
  *
  *   VET -> LOOKUP -> REPLY            a stored response does
  *             |----> PARKED -> REPLY  an object is on its way in, for this request or another's
+ *             |         '---> TUNNEL  the origin changed to another protocol
  *             '----> ALONE -> PARKED  a fetch of its own: methods that are passed, what cannot be
- * shared VET -> PURGE -> REPLY */
+ *                                     shared
+ *   VET -> PURGE -> REPLY */
 #ifndef BRINK_PROXY_REQUEST_H
 #define BRINK_PROXY_REQUEST_H
 
@@ -23,7 +25,8 @@ struct purge_job;
     X(VET, request_on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                         \
     X(LOOKUP, on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                                       \
     X(ALONE, on_alone, TO(PARKED) | TO(REPLY))                                                     \
-    X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(REPLY))                                       \
+    X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(TUNNEL) | TO(REPLY))                          \
+    X(TUNNEL, on_tunnel, 0)                                                                        \
     X(PURGE, request_on_purge, TO(REPLY))                                                          \
     X(REPLY, on_reply, 0)
 
@@ -40,6 +43,8 @@ struct request_carrier {
     void (*on_progress)(void *arg);                   /* deliver_next has news */
     void (*on_body_wanted)(void *arg);                /* request_body takes more */
     void (*on_interim)(void *arg, struct slice head); /* a whole 1xx; kept by the request */
+    /* The origin changes its protocol: request_take_origin; this head goes to the client. */
+    void (*on_upgrade)(void *arg, struct slice head);
     void *arg;
 };
 
@@ -72,6 +77,7 @@ struct request {
     struct slice scheme, host;
     struct store_key key;
     struct cachectl cc;
+    struct slice upgrade; /* protocols asked for that the site allows */
     enum lookup_kind kind;
     enum cache_reason reason; /* of not being a hit */
     bool failed_over;         /* the origin failed: a stale object may do */
@@ -110,6 +116,10 @@ void request_refuse(struct request *req, enum err rc, const char *why);
  * is taken and dropped; then the connection must close. */
 void request_body(struct request *req, struct slice data, size_t *out_taken);
 void request_body_end(struct request *req);
+
+/* Within the carrier's on_upgrade, once: the origin's connection, as fetch_take_chan. */
+struct chan;
+void request_take_origin(struct request *req, struct chan *to, struct slice *out_early);
 
 /* Sent whole, or the client has gone (`aborted`). The fetch may go on for others. */
 void request_free(struct request **slot, bool aborted);

@@ -28,6 +28,14 @@ void request_run(struct request *req); /* until a state waits; may end the reque
 
 enum step request_on_vet(struct request *req);   /* VET */
 enum step request_on_purge(struct request *req); /* PURGE */
+
+/* request_upgrade.c */
+enum err request_vet_upgrade(struct request *req); /* fills req->upgrade; ERR_NOMEM */
+void request_on_upgrade(void *arg, const struct http_response *response, struct slice protocol);
+/* A 1xx for the client; `protocol`: of a 101. ERR_NOMEM. */
+enum err request_interim_head(struct request *req, const struct http_response *response,
+                              struct slice protocol, struct slice *out_head);
+
 void request_log_exchange(struct request *req, bool aborted);
 
 #endif

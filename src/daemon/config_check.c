@@ -156,6 +156,8 @@ check_sites(struct config_load *load)
         check_site_hosts(load, i);
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
         load->sites[i].settings.hosts_n = load->sites[i].hosts.n;
+        load->sites[i].settings.upgrades = load->sites[i].upgrades.items;
+        load->sites[i].settings.upgrades_n = load->sites[i].upgrades.n;
         settings[i] = load->sites[i].settings;
     }
     load->config->proxy.sites = settings;

@@ -272,6 +272,32 @@ has_text(const char *const *items, size_t n, const char *text)
     return false;
 }
 
+static bool
+has_word(const char *words, const char *wanted)
+{
+    struct slice rest = slice_from_str(words), word;
+    bool more;
+
+    do {
+        more = slice_cut(&rest, ' ', &word);
+        if (slice_is(word, wanted))
+            return true;
+    } while (more);
+    return false;
+}
+
+/* What is wrong with the next name of a list; NULL: nothing. */
+static const char *
+fault_of_name(const struct config_directive *directive, struct slice value,
+              const char *const *items, size_t n, const char *name)
+{
+    if (!chars_all(value, CH_TOKEN))
+        return "not a name";
+    if (has_text(items, n, name))
+        return "there twice";
+    return has_word(directive->most, name) ? "refused: requests in it would pass unseen" : NULL;
+}
+
 /* Names of fields and protocols: tokens (RFC 9110 section 5.6.2), which compare without case. */
 static enum err
 set_names(struct arena *arena, const struct config_directive *directive, void *field,
@@ -283,6 +309,7 @@ set_names(struct arena *arena, const struct config_directive *directive, void *f
     if (items == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < values_n; i++) {
+        const char *fault;
         char *name;
 
         if (values[i].len == 0)
@@ -292,10 +319,10 @@ set_names(struct arena *arena, const struct config_directive *directive, void *f
             return ERR_NOMEM;
         for (size_t j = 0; j < values[i].len; j++)
             name[j] = char_lower(values[i].ptr[j]);
-        if (!chars_all(values[i], CH_TOKEN) || has_text(items, n, name)) {
-            (void)snprintf(
-                why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name, SLICE_ARGS(values[i]),
-                has_text(items, n, name) ? "there twice" : "not a name", kinds[KIND_names].wanted);
+        fault = fault_of_name(directive, values[i], items, n, name);
+        if (fault != NULL) {
+            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
+                           SLICE_ARGS(values[i]), fault, kinds[KIND_names].wanted);
             return ERR_SYNTAX;
         }
         items[n++] = name;

@@ -29,6 +29,7 @@ struct feed {
     const struct site_settings *site;
     struct slice scheme, host;
     struct sock_addr peer;
+    struct slice upgrade;
     bool pass, stale_if_error;
     enum cache_reason reason;
     bool body_whole; /* of the request */
@@ -48,6 +49,7 @@ struct feed {
 
     void (*on_body_wanted)(void *arg);
     void (*on_interim)(void *arg, const struct http_response *response);
+    void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
     void (*on_ended)(void *arg);
     void *arg;
 };
@@ -431,6 +433,20 @@ on_interim(void *arg, const struct http_response *response)
         feed->on_interim(feed->arg, response);
 }
 
+/* Who asked for it takes the connection, unless he has gone or cannot. */
+static void
+on_upgrade(void *arg, const struct http_response *response, struct slice protocol)
+{
+    struct feed *feed = arg;
+    struct proxy *proxy = feed->proxy;
+
+    if (feed->on_upgrade != NULL)
+        feed->on_upgrade(feed->arg, response, protocol);
+    if (feed->tag == FEED_TAG)
+        fail_feed(feed, ERR_CANCELLED, "nobody takes the upgraded connection");
+    proxy_read_end(proxy);
+}
+
 static void
 on_body_wanted(void *arg)
 {
@@ -519,6 +535,7 @@ start_fetch(struct feed *feed)
 {
     static const struct fetch_events events = {
         .on_interim = on_interim,
+        .on_upgrade = on_upgrade,
         .on_head = on_head,
         .on_room = on_room,
         .on_filled = on_filled,
@@ -537,10 +554,12 @@ start_fetch(struct feed *feed)
         .peer = &feed->peer,
         .for_store = !feed->pass,
         .as_it_came = feed->site->pass,
+        .upgrade = feed->upgrade,
     };
     struct fetch_request request = {.method = feed->request.method,
                                     .body_framing = body_framing(&feed->request),
-                                    .body_len = feed->request.content_length};
+                                    .body_len = feed->request.content_length,
+                                    .upgrade = feed->upgrade};
     enum err rc = OK;
 
     if (feed->validating)
@@ -573,7 +592,10 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     feed->reason = plan->reason;
     feed->stale_if_error = plan->stale_if_error;
     feed->body_whole = body_framing(plan->request) == FRAMING_NONE;
+    feed->upgrade = plan->upgrade;
     rc = copy_request(feed, plan->request);
+    if (rc == OK)
+        rc = copy_slice(&feed->arena, &feed->upgrade);
     if (rc == OK && plan->stale != NULL)
         rc = remember_stale(feed, plan->stale);
     *out = feed;
@@ -599,6 +621,7 @@ feed_start(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan,
     list_push(&proxy->feeds, &feed->link);
     feed->on_body_wanted = plan->on_body_wanted;
     feed->on_interim = plan->on_interim;
+    feed->on_upgrade = plan->on_upgrade;
     feed->on_ended = plan->on_ended;
     feed->arg = plan->arg;
     *out = feed;
@@ -629,6 +652,14 @@ feed_end_body(struct feed *feed)
 }
 
 void
+feed_take_chan(struct feed *feed, struct chan *to, struct slice *out_early)
+{
+    ASSERT_TAG(feed, FEED_TAG);
+    fetch_take_chan(&feed->fetch, to, out_early);
+    fail_feed(feed, ERR_CANCELLED, "the connection changed its protocol");
+}
+
+void
 feed_detach(struct feed **slot)
 {
     struct feed *feed = *slot;
@@ -640,6 +671,7 @@ feed_detach(struct feed **slot)
     ASSERT_TAG(feed, FEED_TAG);
     feed->on_body_wanted = NULL;
     feed->on_interim = NULL;
+    feed->on_upgrade = NULL;
     feed->on_ended = NULL;
     /* An unsafe request that went out whole may have its effect: its answer invalidates. */
     unsafe = !http_method_is_safe(feed->request.method) && fill_state(feed->fill) == FILL_WAITING;

@@ -292,6 +292,7 @@ init_fetch(struct fetch *fetch, struct origin *origin, const struct fetch_reques
     fetch->method = request->method;
     fetch->out_framing = request->body_framing;
     fetch->out_left = request->body_len;
+    fetch->upgrade = request->upgrade;
     fetch->ended = request->body_framing == FRAMING_NONE;
     fetch->give_up_ms = loop_now_ms() + 2 * (uint64_t)origin->settings->connect_ms;
 }

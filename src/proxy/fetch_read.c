@@ -107,12 +107,12 @@ is_interim(unsigned status)
     return status < 200;
 }
 
-/* RFC 9110 section 15.2: 100 is not for us to pass on, 101 only comes when asked for. */
+/* RFC 9110 section 15.2: 100 is not for us to pass on, 101 is no interim response for us. */
 static enum step
 tell_interim(struct fetch *fetch, const struct http_response *response)
 {
     if (response->status == 101)
-        return fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "101 without being asked");
+        return fetch_switch(fetch, response);
     if (++fetch->interim_n > INTERIM_MAX)
         return fetch_fail(fetch, ERR_ORIGIN_LIMIT, "too many interim responses");
     if (fetch->state == FETCH_HEAD && !fetch_unsent(fetch))

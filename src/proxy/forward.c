@@ -140,6 +140,16 @@ is_framed(const struct http_request *request)
            (request->method != METHOD_GET && request->method != METHOD_HEAD);
 }
 
+/* RFC 9110 section 7.8: an Upgrade of our own, with its connection option. */
+static void
+put_upgrade(struct http_out *out, struct slice protocols)
+{
+    if (protocols.len == 0)
+        return;
+    http_out_str(out, "Connection: upgrade\r\n");
+    http_out_field(out, SLICE("Upgrade"), protocols);
+}
+
 static void
 put_framing(struct http_out *out, const struct http_request *request)
 {
@@ -167,6 +177,7 @@ forward_head(struct arena *arena, const struct forward_plan *plan, struct slice 
     http_out_text(&out, plan->conditions);
     put_max_forwards(&out, plan->request);
     put_hop_fields(&out, plan);
+    put_upgrade(&out, plan->upgrade);
     put_framing(&out, plan->request);
     http_out_str(&out, "\r\n");
     *out_head = http_out_slice(&out);

@@ -1,7 +1,8 @@
 /* HTTP/1 connections of clients.
  *
  *   IDLE -> HEAD -> EXCHANGE -> IDLE ...        one exchange at a time, pipelined input waits
- *                      '-----> LINGER -> closed
+ *                      |-----> LINGER -> closed
+ *                      '-----> TUNNEL -> closed   the origin changed to another protocol
  *
  * Input is read into the worker's scratch buffer; only what cannot be used up at once is kept, so
  * an idle connection owns no buffers. conn_close is the only exit; the memory goes when the loop's
@@ -40,6 +41,7 @@ conn_close(struct conn *conn, bool abort)
     else
         chan_close(&conn->chan);
     list_remove(&conn->link);
+    conn_stop_tunnel(conn, abort);
     request_free(&conn->req, true);
     STAT_DEC(connections_open);
     loop_reap(conn->proxy->loop, &conn->reap);
@@ -243,8 +245,8 @@ keep_input(struct conn *conn, struct slice input)
 static struct request *
 new_request(struct conn *conn)
 {
-    struct request_carrier carrier = {conn_on_reply, on_progress, on_body_wanted, conn_on_interim,
-                                      conn};
+    struct request_carrier carrier = {conn_on_reply,   on_progress,     on_body_wanted,
+                                      conn_on_interim, conn_on_upgrade, conn};
 
     conn->phase = PHASE_EXCHANGE;
     conn->req = request_new(conn->proxy, &carrier, &conn->peer, conn->id);

@@ -173,23 +173,12 @@ static void
 on_feed_interim(void *arg, const struct http_response *response)
 {
     struct request *req = arg;
-    struct http_out out;
+    struct slice head;
 
     if (req->http.minor == 0 || req->state != REQUEST_PARKED)
         return;
-    http_out_init(&out, &req->arena, 512);
-    http_out_status(&out, response->status, slice_from_str(http_reason(response->status)));
-    for (unsigned i = 0; i < response->fields.n; i++) {
-        const struct http_field *field = &response->fields.items[i];
-
-        if (!field->nominated && field->token != HTTP_CONTENT_LENGTH)
-            http_out_field(&out, field->name, field->value);
-    }
-    http_out_str(&out, "Via: 1.1 ");
-    http_out_str(&out, req->proxy->settings->node_name);
-    http_out_str(&out, "\r\n\r\n");
-    if (out.rc == OK)
-        req->carrier.on_interim(req->carrier.arg, http_out_slice(&out));
+    if (request_interim_head(req, response, SLICE_NONE, &head) == OK)
+        req->carrier.on_interim(req->carrier.arg, head);
 }
 
 static void
@@ -239,6 +228,8 @@ start_feed(struct request *req, const struct finding *finding)
     plan.on_ended = on_feed_ended;
     plan.on_body_wanted = on_feed_wants_body;
     plan.on_interim = on_feed_interim;
+    plan.on_upgrade = request_on_upgrade;
+    plan.upgrade = req->upgrade;
     plan.arg = req;
     if (finding != NULL && finding->found && !plan.pass) {
         plan.stale = &finding->stored;
@@ -531,6 +522,13 @@ static enum step
 on_reply(struct request *req)
 {
     req->carrier.on_reply(req->carrier.arg);
+    return STEP_WAIT;
+}
+
+/* Nothing moves it any more: the carrier tunnels. */
+static enum step
+on_tunnel(struct request *req)
+{
     return STEP_WAIT;
 }
 

@@ -126,6 +126,8 @@ request_on_vet(struct request *req)
     if (rc == OK && http->method == METHOD_OPTIONS)
         rc = check_max_forwards(&http->fields, &last_hop);
     if (rc == OK)
+        rc = request_vet_upgrade(req);
+    if (rc == OK)
         rc = cache_key_build(&req->arena, req->scheme, req->host, http->path, http->query,
                              &req->key);
     if (rc != OK)
@@ -136,9 +138,9 @@ request_on_vet(struct request *req)
         return request_goto(req, REQUEST_PURGE);
     cachectl_parse(&http->fields, &req->cc);
     req->kind = lookup_classify(http, &req->reason);
-    if (req->site->pass) {
+    if (req->site->pass || req->upgrade.len > 0) {
         req->kind = LOOKUP_PASS;
-        req->reason = REASON_BYPASS;
+        req->reason = req->upgrade.len > 0 ? REASON_UPGRADE : REASON_BYPASS;
     }
     return request_goto(req, req->kind == LOOKUP_PASS ? REQUEST_ALONE : REQUEST_LOOKUP);
 }

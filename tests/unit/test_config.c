@@ -405,8 +405,10 @@ an_empty_list_is_a_list(void **state)
 static void
 names_are_tokens_in_lower_case(void **state)
 {
-    static const struct config_directive directive = {
-        .name = "words", .kind = KIND_names, .field_len = sizeof(struct config_texts)};
+    static const struct config_directive directive = {.name = "words",
+                                                      .kind = KIND_names,
+                                                      .field_len = sizeof(struct config_texts),
+                                                      .most = "h2c tls"};
     static const struct {
         const char *items[3];
         size_t n;
@@ -419,6 +421,9 @@ names_are_tokens_in_lower_case(void **state)
         {{"a:"}, 1, "words: \"a:\" is not a name; "},
         {{"HTTP/2.0"}, 1, "words: \"HTTP/2.0\" is not a name; "},
         {{"X-A", "b", "x-a"}, 3, "words: \"x-a\" is there twice; "},
+        {{"websocket", "H2C"}, 2, "words: \"H2C\" is refused: requests in it would pass unseen; "},
+        {{"h2", "h2c tls"}, 2, "words: \"h2c tls\" is not a name; "},
+        {{"c", "tls"}, 2, "words: \"tls\" is refused: requests in it would pass unseen; "},
     };
 
     (void)state;

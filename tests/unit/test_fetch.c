@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/stats.h"
+#include "net/chan.h"
 #include "proxy/fetch.h"
 
 /* --- the peer --- */
@@ -432,8 +433,27 @@ on_body_wanted(void *arg)
     upload(owner);
 }
 
-static const struct fetch_events events = {on_interim, on_head, on_room,       on_filled,
-                                           on_end,     on_fail, on_body_wanted};
+/* Takes the connection, notes what came early, and ends it. */
+static void
+on_upgrade(void *arg, const struct http_response *response, struct slice protocol)
+{
+    struct owner *owner = arg;
+    struct slice early;
+    struct chan taken;
+
+    assert_true(slice_is(protocol, "websocket"));
+    fetch_take_chan(&owner->fetch, &taken, &early);
+    assert_null(owner->fetch);
+    owner->ends_n++;
+    owner->status = response->status;
+    memcpy(owner->body, early.ptr, early.len);
+    owner->body_len = early.len;
+    chan_abort(&taken);
+    stop(owner);
+}
+
+static const struct fetch_events events = {on_interim, on_head, on_room,        on_filled,
+                                           on_end,     on_fail, on_body_wanted, on_upgrade};
 
 #define GET_TEXT "GET /a HTTP/1.1\r\nHost: o.test\r\n\r\n"
 #define HEAD_TEXT "HEAD /a HTTP/1.1\r\nHost: o.test\r\n\r\n"
@@ -441,6 +461,10 @@ static const struct fetch_events events = {on_interim, on_head, on_room,       o
 
 static const struct fetch_request get = {
     .head = {GET_TEXT, sizeof(GET_TEXT) - 1}, .method = METHOD_GET, .body_framing = FRAMING_NONE};
+static const struct fetch_request upgrade = {.head = {GET_TEXT, sizeof(GET_TEXT) - 1},
+                                             .method = METHOD_GET,
+                                             .body_framing = FRAMING_NONE,
+                                             .upgrade = {"irc, websocket", 14}};
 static const struct fetch_request head = {.head = {HEAD_TEXT, sizeof(HEAD_TEXT) - 1},
                                           .method = METHOD_HEAD,
                                           .body_framing = FRAMING_NONE};
@@ -578,6 +602,8 @@ run_response_case(struct fixture *fixture, const struct response_case *c, size_t
 
 #define OK_LEN(n) "HTTP/1.1 200 OK\r\nContent-Length: " #n "\r\n\r\n"
 #define OK_CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define SWITCH(protocol)                                                                           \
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " protocol "\r\n\r\n"
 #define OK_CLOSE "HTTP/1.1 200 OK\r\n\r\n"
 #define WAIT_END                                                                                   \
     {                                                                                              \
@@ -695,6 +721,46 @@ static const struct response_case response_cases[] = {
     {"RFC 9110 section 15.2.2: 101 unasked",
      &get,
      {TX("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), WAIT_END},
+     0,
+     "",
+     ERR_ORIGIN_SYNTAX,
+     0,
+     0},
+    {"RFC 9110 section 7.8: 101 for what was asked, and early bytes",
+     &upgrade,
+     {TX(SWITCH("websocket") "early"), WAIT_END},
+     101,
+     "early",
+     OK,
+     0,
+     0},
+    {"RFC 9110 section 7.8: names compare without case; 101 in pieces",
+     &upgrade,
+     {SLOW(SWITCH("WebSocket")), WAIT_END},
+     101,
+     "",
+     OK,
+     0,
+     0},
+    {"RFC 9110 section 15.5.22: 426 instead is an answer",
+     &upgrade,
+     {TX("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno"), WAIT_END},
+     426,
+     "no",
+     OK,
+     1,
+     0},
+    {"RFC 9110 section 7.8: 101 for another protocol",
+     &upgrade,
+     {TX(SWITCH("h2c")), WAIT_END},
+     0,
+     "",
+     ERR_ORIGIN_SYNTAX,
+     0,
+     0},
+    {"RFC 9110 section 7.8: 101 without the connection option",
+     &upgrade,
+     {TX("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"), WAIT_END},
      0,
      "",
      ERR_ORIGIN_SYNTAX,

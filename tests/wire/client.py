@@ -117,7 +117,7 @@ class ResponseParser:
             self.interim.append(response)
             return
         framing, length = h1.body_length(response.fields)
-        if self.method == "HEAD" or response.status in (204, 304):
+        if self.method == "HEAD" or response.status in (101, 204, 304):
             framing = "none"
         elif framing == "none":
             framing = "close"
