@@ -122,6 +122,8 @@ def rows(root, table, macro):
 def check_tables(root):
     """Rows that nothing counts, logs or returns."""
     code = "\n".join(text for path, text in sources(root) if path.endswith((".c", ".h")))
+    errors = (root / "include/base/errors.def").read_text(encoding="utf-8")
+    code += re.sub(r"(?m)^REFUSAL\(.*?(\w+)\)$", r"STAT_INC(\1)", errors)
     levels = r"(?:DEBUG|INFO|WARN|ERROR)"
     uses = [
         ("stats.def", "STAT",
@@ -130,7 +132,7 @@ def check_tables(root):
          "nothing counts"),
         ("log.def", "LOG_EVENT",
          lambda name: rf"\bLOG\(\s*{levels}\s*,\s*{name}\b|\bLOG_{name}\b", "nothing logs"),
-        ("errors.def", "ERROR", lambda name: rf"\bERR_{name}\b", "nothing returns"),
+        ("errors.def", "(?:ERROR|REFUSAL)", lambda name: rf"\bERR_{name}\b", "nothing returns"),
     ]
     faults = []
     for table, macro, pattern, what in uses:

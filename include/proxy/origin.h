@@ -3,6 +3,7 @@
 #ifndef BRINK_PROXY_ORIGIN_H
 #define BRINK_PROXY_ORIGIN_H
 
+#include "http/h1_body.h"
 #include "http/h1_parse.h"
 #include "net/dns.h"
 #include "net/loop.h"
@@ -23,6 +24,7 @@ struct origin_settings {
     unsigned idle_max; /* idle connections kept, per worker */
     unsigned idle_ms;  /* for so long */
     struct h1_limits head_limits;
+    struct h1_body_limits body_limits;
 };
 
 struct origin;

@@ -22,6 +22,7 @@ struct site_settings {
 
 struct proxy_settings {
     struct h1_limits head_limits;  /* of clients */
+    struct h1_body_limits body_limits;
     uint64_t request_body_max_len; /* 0: no limit */
     unsigned head_ms;              /* for a whole request head, from its first byte */
     unsigned idle_ms;              /* between requests */

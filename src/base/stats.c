@@ -53,6 +53,32 @@ stats_set(enum counter stat, int64_t n)
     atomic_store_explicit(&stats_mine->cell[stat], n, memory_order_relaxed);
 }
 
+/* An error that is a client's names its counter. Those before ERR_CLOSED are of general use; no
+ * request is refused by them. */
+#define REFUSAL(name, status, text, counter)
+#define ERROR(name, status, text)                                                                  \
+    static_assert(ERR_##name < ERR_CLOSED ||                                                       \
+                      ((status) >= 500 && (status) != 501 && (status) != 505),                     \
+                  #name " needs a counter: make it a REFUSAL");
+#include "base/errors.def"
+#undef ERROR
+
+void
+stats_refused(enum err rc)
+{
+    switch (rc) {
+#define ERROR(name, status, text)
+#define REFUSAL(name, status, text, counter)                                                       \
+    case ERR_##name:                                                                               \
+        STAT_INC(counter);                                                                         \
+        break;
+#include "base/errors.def"
+#undef ERROR
+    default: /* ours, such as no memory: nothing was wrong with the request */
+        break;
+    }
+}
+
 int64_t
 stats_read(enum counter stat)
 {

@@ -1,7 +1,7 @@
 /* Bodies of HTTP/1 messages: a decoder that is fed any pieces of input and keeps only its state.
  * The chunked coding is read by the grammar of RFC 9112 section 7.1, with CRLF alone ending a line
- * and without the "bad" blanks around extensions that the RFC lets a recipient remove: they are
- * refused, since peers differ over them. Extensions and trailers are checked and dropped. */
+ * and "bad" blanks only where the grammar has them, around the parts of an extension: never between
+ * a size and its line's end. Extensions and trailers are checked and dropped. */
 #include "http/h1_body.h"
 
 #include "http/chars.h"
@@ -9,9 +9,11 @@
 enum { SIZE_DIGITS_MAX = 16 };
 
 enum chunk_state {
-    CHUNK_SIZE,      /* hex digits */
-    CHUNK_EXT_START, /* after ";" */
+    CHUNK_SIZE,       /* hex digits */
+    CHUNK_EXT_BEFORE, /* after a blank: ";" must come */
+    CHUNK_EXT_START,  /* after ";" */
     CHUNK_EXT_NAME,
+    CHUNK_EXT_NAMED,  /* after a blank behind the name: ";" or "=" must come */
     CHUNK_EXT_EQUALS, /* after "=" */
     CHUNK_EXT_TOKEN,
     CHUNK_EXT_QUOTED,
@@ -26,13 +28,16 @@ enum chunk_state {
     TRAILER_VALUE,
     TRAILER_LF,
     TRAILER_LAST_LF,
-    CHUNK_BAD /* an error is final */
+    CHUNK_BAD, /* an error is final */
+    CHUNK_TOO_LARGE,
+    TRAILER_TOO_LARGE
 };
 
 void
-h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length)
+h1_body_init(struct h1_body *body, const struct h1_body_limits *limits, enum http_framing framing,
+             uint64_t content_length)
 {
-    *body = (struct h1_body){.framing = framing, .state = CHUNK_SIZE};
+    *body = (struct h1_body){.framing = framing, .limits = limits, .state = CHUNK_SIZE};
     if (framing == FRAMING_LENGTH)
         body->left = content_length;
     body->done = framing == FRAMING_NONE || (framing == FRAMING_LENGTH && content_length == 0);
@@ -44,11 +49,21 @@ hex_value(char c)
     return c <= '9' ? (unsigned)(c - '0') : (unsigned)(char_lower(c) - 'a') + 10;
 }
 
-/* What may follow a whole size or extension: another extension or the line's end. */
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* What may follow a whole size or extension: another extension, perhaps after blanks, or the line's
+ * end. RFC 9112 section 7.1.1; RFC 9110 section 5.6.3: such blanks must be read over. */
 static enum chunk_state
 after_element(char c)
 {
-    return c == ';' ? CHUNK_EXT_START : c == '\r' ? CHUNK_SIZE_LF : CHUNK_BAD;
+    return c == ';'      ? CHUNK_EXT_START
+           : c == '\r'   ? CHUNK_SIZE_LF
+           : is_blank(c) ? CHUNK_EXT_BEFORE
+                         : CHUNK_BAD;
 }
 
 static enum chunk_state
@@ -67,14 +82,25 @@ static enum chunk_state
 on_extension(enum chunk_state state, char c)
 {
     switch (state) {
+    case CHUNK_EXT_BEFORE:
+        return c == ';' ? CHUNK_EXT_START : is_blank(c) ? CHUNK_EXT_BEFORE : CHUNK_BAD;
     case CHUNK_EXT_START:
-        return char_is(c, CH_TOKEN) ? CHUNK_EXT_NAME : CHUNK_BAD;
+        return char_is(c, CH_TOKEN) ? CHUNK_EXT_NAME : is_blank(c) ? CHUNK_EXT_START : CHUNK_BAD;
     case CHUNK_EXT_NAME:
         return char_is(c, CH_TOKEN) ? CHUNK_EXT_NAME
                : c == '='           ? CHUNK_EXT_EQUALS
+               : is_blank(c)        ? CHUNK_EXT_NAMED
                                     : after_element(c);
+    case CHUNK_EXT_NAMED:
+        return c == '='      ? CHUNK_EXT_EQUALS
+               : c == ';'    ? CHUNK_EXT_START
+               : is_blank(c) ? CHUNK_EXT_NAMED
+                             : CHUNK_BAD;
     case CHUNK_EXT_EQUALS:
-        return c == '"' ? CHUNK_EXT_QUOTED : char_is(c, CH_TOKEN) ? CHUNK_EXT_TOKEN : CHUNK_BAD;
+        return c == '"'               ? CHUNK_EXT_QUOTED
+               : is_blank(c)          ? CHUNK_EXT_EQUALS
+               : char_is(c, CH_TOKEN) ? CHUNK_EXT_TOKEN
+                                      : CHUNK_BAD;
     case CHUNK_EXT_TOKEN:
         return char_is(c, CH_TOKEN) ? CHUNK_EXT_TOKEN : after_element(c);
     case CHUNK_EXT_QUOTED:
@@ -92,12 +118,12 @@ on_extension(enum chunk_state state, char c)
 static enum chunk_state
 on_chunk_line(struct h1_body *body, enum chunk_state state, char c)
 {
-    if (++body->line_len > H1_CHUNK_LINE_MAX)
-        return CHUNK_BAD;
+    if (++body->line_len > body->limits->chunk_line_max)
+        return CHUNK_TOO_LARGE;
     if (state == CHUNK_SIZE)
         return on_size(body, c);
-    if (++body->extras_len > H1_CHUNK_EXTRAS_MAX)
-        return CHUNK_BAD;
+    if (++body->extensions_len > body->limits->extensions_max)
+        return CHUNK_TOO_LARGE;
     return on_extension(state, c);
 }
 
@@ -114,8 +140,8 @@ on_line_end(struct h1_body *body, char c)
 static enum chunk_state
 on_trailer(struct h1_body *body, enum chunk_state state, char c)
 {
-    if (++body->line_len > H1_TRAILERS_MAX)
-        return CHUNK_BAD;
+    if (++body->line_len > body->limits->trailers_max)
+        return TRAILER_TOO_LARGE;
     switch (state) {
     case TRAILER_START:
         return c == '\r' ? TRAILER_LAST_LF : char_is(c, CH_TOKEN) ? TRAILER_NAME : CHUNK_BAD;
@@ -163,23 +189,35 @@ take_data(struct h1_body *body, struct slice *in)
     return data;
 }
 
+/* Data pays for the extensions before it, so that a long body may have them and one of tiny chunks
+ * may not: what coding costs stays in proportion. */
+static void
+pay_extensions(struct h1_body *body, size_t data_len)
+{
+    body->extensions_len -= data_len < body->extensions_len ? data_len : body->extensions_len;
+}
+
 static enum err
 next_chunked(struct h1_body *body, struct slice *in, struct slice *out_data)
 {
     enum chunk_state state = (enum chunk_state)body->state;
     size_t n = 0;
 
-    while (n < in->len && state != CHUNK_DATA && state != CHUNK_BAD && !body->done)
+    while (n < in->len && state != CHUNK_DATA && state < CHUNK_BAD && !body->done)
         state = on_byte(body, state, in->ptr[n++]);
     *in = slice_skip(*in, n);
     *out_data = SLICE_NONE;
     if (state == CHUNK_DATA && in->len > 0) {
         *out_data = take_data(body, in);
+        pay_extensions(body, out_data->len);
         if (body->left == 0)
             state = CHUNK_DATA_CR;
     }
     body->state = (uint8_t)state;
-    return state == CHUNK_BAD ? ERR_BAD_REQUEST : OK;
+    return state == CHUNK_BAD           ? ERR_BAD_REQUEST
+           : state == CHUNK_TOO_LARGE   ? ERR_CHUNKS_TOO_LARGE
+           : state == TRAILER_TOO_LARGE ? ERR_TRAILERS_TOO_LARGE
+                                        : OK;
 }
 
 enum err

@@ -129,7 +129,8 @@ tell_head(struct fetch *fetch, const struct http_response *response)
     if (fetch_unsent(fetch))
         fetch_stop_sending(fetch);
     fetch->kept_len = 0; /* fetch->in may still point there */
-    h1_body_init(&fetch->body, response->framing, response->content_length);
+    h1_body_init(&fetch->body, &fetch->origin->settings->body_limits, response->framing,
+                 response->content_length);
     if (!fetch_want(fetch, CHAN_READ))
         return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
     fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
@@ -297,11 +298,20 @@ pause_reading(struct fetch *fetch)
     return STEP_WAIT;
 }
 
+static enum step
+fail_coding(struct fetch *fetch, enum err rc)
+{
+    return rc == ERR_BAD_REQUEST
+               ? fetch_fail(fetch, ERR_ORIGIN_FRAMING, "malformed chunked coding")
+               : fetch_fail(fetch, ERR_ORIGIN_LIMIT, "chunk lines or trailers are too large");
+}
+
 /* Gives on what was read. STEP_AGAIN: all of it, or the fetch moved on. */
 static enum step
 give_input(struct fetch *fetch)
 {
     struct room room = {0};
+    enum err rc;
 
     for (;;) {
         if (!give_data(fetch, &room)) {
@@ -311,11 +321,10 @@ give_input(struct fetch *fetch)
         }
         if (fetch->in.len == 0 || fetch->body.done)
             break;
-        if (h1_body_next(&fetch->body, &fetch->in, &fetch->data) != OK) {
+        rc = h1_body_next(&fetch->body, &fetch->in, &fetch->data);
+        if (rc != OK) {
             (void)tell_filled(fetch, &room);
-            return fetch->state == FETCH_BODY
-                       ? fetch_fail(fetch, ERR_ORIGIN_FRAMING, "malformed chunked coding")
-                       : STEP_AGAIN;
+            return fetch->state == FETCH_BODY ? fail_coding(fetch, rc) : STEP_AGAIN;
         }
     }
     (void)tell_filled(fetch, &room);

@@ -295,7 +295,7 @@ start_request(struct conn *conn, struct slice head)
         return;
     }
     conn->keep_alive = req->http.keep_alive;
-    h1_body_init(&conn->body, req->http.framing, req->http.content_length);
+    h1_body_init(&conn->body, &settings->body_limits, req->http.framing, req->http.content_length);
     conn->body_len = 0;
     conn->body_open = !conn->body.done;
     conn->continue_due = req->http.expect_continue && conn->body_open;

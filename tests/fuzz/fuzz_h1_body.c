@@ -6,6 +6,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { LENGTH = 20 };
 
+static const struct h1_body_limits limits = {
+    .chunk_line_max = 40, .extensions_max = 60, .trailers_max = 50};
+
 struct outcome {
     enum err rc;
     bool done;
@@ -19,7 +22,7 @@ feed(enum http_framing framing, struct slice in, size_t step)
     struct outcome out = {OK, false, 0, 0, 1469598103934665603U};
     struct h1_body body;
 
-    h1_body_init(&body, framing, LENGTH);
+    h1_body_init(&body, &limits, framing, LENGTH);
     while (out.rc == OK && !body.done && in.len > 0) {
         struct slice piece = slice_first(in, step), data;
         size_t before = piece.len;

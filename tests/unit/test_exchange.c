@@ -188,6 +188,7 @@ static void
 fill_settings(struct bench *bench)
 {
     static const struct h1_limits limits = {8192, 32768, 100};
+    static const struct h1_body_limits body_limits = {1024, 16384, 8192};
 
     bench->origin = (struct origin_settings){.name = "o",
                                              .servers = &bench->server,
@@ -195,9 +196,11 @@ fill_settings(struct bench *bench)
                                              .connect_ms = 3000,
                                              .first_byte_ms = 3000,
                                              .between_bytes_ms = 3000,
-                                             .head_limits = limits};
+                                             .head_limits = limits,
+                                             .body_limits = body_limits};
     bench->site = (struct site_settings){.name = "s"};
     bench->settings = (struct proxy_settings){.head_limits = limits,
+                                              .body_limits = body_limits,
                                               .head_ms = 3000,
                                               .idle_ms = 3000,
                                               .read_ms = 3000,

@@ -102,11 +102,12 @@ peer_expect(struct peer *peer, const char *text, size_t len)
 static bool
 peer_expect_chunked(struct peer *peer, size_t len)
 {
+    static const struct h1_body_limits limits = {1024, 16384, 8192};
     struct h1_body body;
     size_t at = 0;
     char block[4096];
 
-    h1_body_init(&body, FRAMING_CHUNKED, 0);
+    h1_body_init(&body, &limits, FRAMING_CHUNKED, 0);
     while (!body.done) {
         ssize_t n = recv(peer->fd, block, sizeof(block), 0);
         struct slice in = slice_of(block, n > 0 ? (size_t)n : 0), data;
@@ -490,7 +491,8 @@ setup(void **state)
                                                 .between_bytes_ms = 2000,
                                                 .idle_max = 4,
                                                 .idle_ms = 5000,
-                                                .head_limits = {1024, 8192, 100}};
+                                                .head_limits = {1024, 8192, 100},
+                                                .body_limits = {1024, 16384, 8192}};
     for (int i = 0; i < STAT_COUNT; i++)
         fixture.stats_before[i] = stats_read((enum counter)i);
     *state = &fixture;
