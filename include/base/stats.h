@@ -17,8 +17,9 @@ MUST_USE enum err stats_attach(void);
 
 void stats_add(enum counter stat, int64_t n);
 void stats_set(enum counter stat, int64_t n); /* for a gauge that one thread alone sets */
-void stats_refused(enum err rc);              /* the counter that errors.def names for it, if any */
-int64_t stats_read(enum counter stat);        /* the sum over all threads; any thread may ask */
+bool
+stats_refused(enum err rc); /* counts it as errors.def says; false: not an error of a client's */
+int64_t stats_read(enum counter stat); /* the sum over all threads; any thread may ask */
 
 const char *stats_name(enum counter stat);
 const char *stats_help(enum counter stat);

@@ -112,6 +112,11 @@ void request_start(struct request *req);
 /* What the client sent is refused: an error reply, and the connection closes. */
 void request_refuse(struct request *req, enum err rc, const char *why);
 
+/* Counter and log alone, for when it is too late for an answer. False: it is no error of a
+ * client's.
+ */
+bool request_count_refusal(enum err rc, const char *why);
+
 /* Body bytes of the client; *out_taken < data.len: the rest after on_body_wanted. What nobody wants
  * is taken and dropped; then the connection must close. */
 void request_body(struct request *req, struct slice data, size_t *out_taken);

@@ -23,6 +23,7 @@ struct purge_job {
 
 /* Asserts that the edge is allowed, and traces it. STEP_AGAIN. */
 enum step request_goto(struct request *req, enum request_state next);
+/* An error of the client's is counted and logged as a refusal, and the connection closes. */
 enum step request_answer_error(struct request *req, enum err rc, const char *why);
 void request_run(struct request *req); /* until a state waits; may end the request */
 

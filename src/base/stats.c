@@ -63,7 +63,7 @@ stats_set(enum counter stat, int64_t n)
 #include "base/errors.def"
 #undef ERROR
 
-void
+bool
 stats_refused(enum err rc)
 {
     switch (rc) {
@@ -71,11 +71,11 @@ stats_refused(enum err rc)
 #define REFUSAL(name, status, text, counter)                                                       \
     case ERR_##name:                                                                               \
         STAT_INC(counter);                                                                         \
-        break;
+        return true;
 #include "base/errors.def"
 #undef ERROR
-    default: /* ours, such as no memory: nothing was wrong with the request */
-        break;
+    default: /* ours or an origin's: nothing was wrong with the request */
+        return false;
     }
 }
 

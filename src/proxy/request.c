@@ -30,9 +30,22 @@ request_goto(struct request *req, enum request_state next)
     return STEP_AGAIN;
 }
 
+bool
+request_count_refusal(enum err rc, const char *why)
+{
+    if (!stats_refused(rc))
+        return false;
+    STAT_INC(requests_refused);
+    LOG(INFO, request_refused, "reason=%s why=\"%s\"", err_name(rc), why);
+    return true;
+}
+
+/* After a request that is wrong in itself nothing on its connection is trusted. */
 enum step
 request_answer_error(struct request *req, enum err rc, const char *why)
 {
+    if (request_count_refusal(rc, why))
+        req->reply.close = true;
     reply_error(req, rc, why);
     return request_goto(req, REQUEST_REPLY);
 }
@@ -652,11 +665,9 @@ request_start(struct request *req)
 void
 request_refuse(struct request *req, enum err rc, const char *why)
 {
-    STAT_INC(requests_refused);
-    LOG(INFO, request_refused, "reason=%s why=\"%s\"", err_name(rc), why);
     req->reply.close = true;
-    reply_error(req, rc, why);
-    (void)request_goto(req, REQUEST_REPLY);
+    (void)request_answer_error(req, rc, why);
+    feed_detach(&req->feed); /* what the origin got of it is broken off now */
     request_run(req);
 }
 

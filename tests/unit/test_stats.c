@@ -139,6 +139,31 @@ rows_are_complete(void **state)
     assert_false(stats_is_gauge(STAT_requests));
 }
 
+/* Every error of a client counts itself as one kind of refusal; no other error does. */
+static void
+refusals_are_counted_by_kind(void **state)
+{
+    for (unsigned rc = OK; rc < ERR_COUNT; rc++) {
+        int64_t before[STAT_COUNT];
+        unsigned counted_n = 0, status = err_status((enum err)rc);
+        bool refusal;
+
+        for (unsigned i = 0; i < STAT_COUNT; i++)
+            before[i] = stats_read((enum counter)i);
+        refusal = stats_refused((enum err)rc);
+        for (unsigned i = 0; i < STAT_COUNT; i++)
+            if (stats_read((enum counter)i) != before[i]) {
+                assert_memory_equal(stats_name((enum counter)i), "refused_", 8);
+                counted_n++;
+            }
+        assert_int_equal(counted_n, refusal ? 1 : 0);
+        if (refusal)
+            assert_true((status >= 400 && status < 500) || status == 501 || status == 505);
+    }
+    assert_true(stats_refused(ERR_BAD_REQUEST));
+    assert_false(stats_refused(ERR_NOMEM));
+}
+
 int
 main(void)
 {
@@ -147,6 +172,7 @@ main(void)
         cmocka_unit_test(gauges_are_set),
         cmocka_unit_test(attaching_may_fail),
         cmocka_unit_test(rows_are_complete),
+        cmocka_unit_test(refusals_are_counted_by_kind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
