@@ -15,8 +15,8 @@ struct h1_limits {
 /* Looks for the end of a head (an empty line) from *scanned on; keeps *scanned, so trickled input
  * is read once. *scanned starts at 0. Before a request, at most two CRLF are skipped by the caller.
  * OK: *out_len is the head's length with its empty line. ERR_AGAIN: more input is needed.
- * ERR_BAD_REQUEST: a bare CR or LF, or NUL. ERR_TARGET_TOO_LONG: no end of the first line within
- * line_max. ERR_HEAD_TOO_LARGE. */
+ * ERR_BAD_REQUEST: a bare CR or LF, or NUL. No end of the first line within line_max:
+ * ERR_TARGET_TOO_LONG, or ERR_NOT_IMPLEMENTED when not even a method ended. ERR_HEAD_TOO_LARGE. */
 MUST_USE enum err h1_find_head(const char *buf, size_t len, const struct h1_limits *limits,
                                size_t *scanned, size_t *out_len);
 
@@ -30,8 +30,9 @@ struct h1_fault {
 /* Parse a whole request head, as h1_find_head measured it. Slices borrow `head`. Fields live in
  * `arena`. On an error *out holds what was read until then (method and target, or empty), for the
  * log. Errors, each with the status RFC 9110 and 9112 ask for: ERR_BAD_REQUEST, ERR_HEAD_TOO_LARGE
- * (too many fields), ERR_TARGET_TOO_LONG, ERR_NOT_IMPLEMENTED (other transfer codings before a last
- * chunked; without it at the end the body has no known end: ERR_BAD_REQUEST, section 6.3),
+ * (too many fields), ERR_TARGET_TOO_LONG, ERR_NOT_IMPLEMENTED (an endless method; other transfer
+ * codings before a last chunked; without it at the end the body has no known end: ERR_BAD_REQUEST,
+ * section 6.3),
  * ERR_HTTP_VERSION, ERR_EXPECTATION, ERR_NOMEM.
  * RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1, also beside an absolute target. Section
  * 6: Transfer-Encoding only as exactly "chunked", once, in HTTP/1.1, never beside Content-Length,

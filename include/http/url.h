@@ -19,8 +19,9 @@ struct url {
 MUST_USE enum err url_parse(struct slice text, struct url *out);
 
 /* host [":" port] by the grammar of RFC 3986 section 3.2.2 (reg-name, IPv4, bracketed IPv6; neither
- * IPvFuture nor zones). The host is not empty (RFC 9110 section 4.2.1), a port is 1 to 65535 in at
- * most five digits. *out_port is 0 when none is given ("host" or "host:"). ERR_SYNTAX. */
+ * IPvFuture nor zones, and no comma: two Hosts that someone joined look like that). The host is not
+ * empty (RFC 9110 section 4.2.1), a port is 1 to 65535 in at most five digits. *out_port is 0 when
+ * none is given ("host" or "host:"). ERR_SYNTAX. */
 MUST_USE enum err
 url_parse_authority(struct slice text, struct slice *out_host, uint16_t *out_port);
 

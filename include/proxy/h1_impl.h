@@ -31,7 +31,8 @@ struct conn {
 
     char *in; /* input that waits: the next request, or a body the origin does not take yet */
     size_t in_len, in_cap;
-    size_t scanned; /* of an unfinished head */
+    size_t scanned;         /* of an unfinished head */
+    unsigned empty_lines_n; /* skipped since the last request */
 
     /* the exchange */
     struct request *req;

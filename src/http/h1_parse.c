@@ -9,7 +9,10 @@
 #include "http/field.h"
 #include "http/url.h"
 
-enum { FIELD_LINE_MIN = 4 /* "a:" CRLF */ };
+enum {
+    FIELD_LINE_MIN = 4, /* "a:" CRLF */
+    METHOD_MAX = 64     /* the longest registered one has 17 letters */
+};
 
 /* --- eight bytes at a time --- */
 
@@ -78,12 +81,22 @@ first_line_too_long(const char *buf, size_t len, size_t line_max)
     return len > line_max && memchr(buf, '\n', line_max) == NULL;
 }
 
-/* What the limits say about `len` bytes of a head, whole or not. */
+/* The first word of a line that may go on. */
+static bool
+method_too_long(struct slice text)
+{
+    size_t at;
+
+    return text.len > METHOD_MAX && !slice_find(slice_first(text, METHOD_MAX + 1), ' ', &at);
+}
+
+/* What the limits say about `len` bytes of a head, whole or not. RFC 9112 section 3: 414 for a long
+ * target, 501 for a long method. */
 static enum err
 check_limits(const char *buf, size_t len, const struct h1_limits *limits)
 {
     if (first_line_too_long(buf, len, limits->line_max))
-        return ERR_TARGET_TOO_LONG;
+        return method_too_long(slice_of(buf, len)) ? ERR_NOT_IMPLEMENTED : ERR_TARGET_TOO_LONG;
     return len > limits->head_max ? ERR_HEAD_TOO_LARGE : OK;
 }
 
@@ -302,6 +315,9 @@ parse_request_line(struct parser *parser, const struct h1_limits *limits, struct
     rest = line;
     if (!slice_cut(&rest, ' ', &out->method_text) || !http_is_token(out->method_text))
         return refuse(parser, line.ptr, ERR_BAD_REQUEST, "no method");
+    out->method = http_method_from(out->method_text);
+    if (method_too_long(line))
+        return refuse(parser, line.ptr, ERR_NOT_IMPLEMENTED, "the method is too long");
     if (!slice_cut(&rest, ' ', &out->target) || out->target.len == 0)
         return refuse(parser, rest.ptr, ERR_BAD_REQUEST, "no target between single spaces");
     version = rest;
@@ -309,7 +325,6 @@ parse_request_line(struct parser *parser, const struct h1_limits *limits, struct
         return refuse(parser, version.ptr, ERR_BAD_REQUEST, "no version at the end of the line");
     if (major != 1)
         return refuse(parser, version.ptr, ERR_HTTP_VERSION, "a version other than HTTP/1.x");
-    out->method = http_method_from(out->method_text);
     return OK;
 }
 

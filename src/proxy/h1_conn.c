@@ -11,10 +11,11 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "http/chars.h"
 #include "http/h1_parse.h"
 #include "proxy/reply.h"
 
-enum { LINGER_MS = 2000, LINGER_MAX = 1 << 20 };
+enum { LINGER_MS = 2000, LINGER_MAX = 1 << 20, EMPTY_LINES_MAX = 2 };
 
 static void process(struct conn *conn, struct slice input);
 
@@ -253,6 +254,7 @@ new_request(struct conn *conn)
     if (conn->req == NULL)
         return NULL;
     log_set_ids(conn->id, conn->req->id);
+    conn->empty_lines_n = 0;
     conn->body_open = false;
     conn->leads_n = 0;
     conn->replying = false;
@@ -277,7 +279,7 @@ start_request(struct conn *conn, struct slice head)
 {
     const struct proxy_settings *settings = conn->proxy->settings;
     struct request *req = new_request(conn);
-    struct h1_fault fault = {.why = "malformed"};
+    struct h1_fault fault = {.why = err_text(ERR_NOMEM)};
     enum err rc;
 
     if (req == NULL) {
@@ -288,8 +290,10 @@ start_request(struct conn *conn, struct slice head)
     if (rc == OK)
         rc = h1_parse_request(head, &settings->head_limits, &req->arena, &req->http, &fault);
     if (rc == OK && req->http.framing == FRAMING_LENGTH &&
-        body_too_large(conn, req->http.content_length))
+        body_too_large(conn, req->http.content_length)) {
         rc = ERR_BODY_TOO_LARGE;
+        fault.why = err_text(rc);
+    }
     if (rc != OK) {
         refuse(conn, rc, fault.why);
         return;
@@ -304,13 +308,27 @@ start_request(struct conn *conn, struct slice head)
         request_body_end(req);
 }
 
-/* RFC 9112 section 2.2: an empty line before a request is ignored. */
+/* RFC 9112 section 2.2: an empty line before a request is ignored; not any number of them, however
+ * they arrive. */
 static struct slice
-skip_empty_lines(struct slice input)
+skip_empty_lines(struct conn *conn, struct slice input)
 {
-    for (unsigned i = 0; i < 2 && input.len >= 2 && memcmp(input.ptr, "\r\n", 2) == 0; i++)
+    while (conn->empty_lines_n < EMPTY_LINES_MAX && slice_starts(input, SLICE("\r\n"))) {
         input = slice_skip(input, 2);
+        conn->empty_lines_n++;
+    }
     return input;
+}
+
+/* OK: *out_len is the length of the head at the start of the input. ERR_AGAIN. Others as
+ * h1_find_head; what does not begin like a method (TLS, say) need not be waited for. */
+static enum err
+find_head(struct conn *conn, struct slice input, size_t *out_len)
+{
+    if (conn->scanned == 0 && !char_is(input.ptr[0], CH_TOKEN) && input.ptr[0] != '\r')
+        return ERR_BAD_REQUEST;
+    return h1_find_head(input.ptr, input.len, &conn->proxy->settings->head_limits, &conn->scanned,
+                        out_len);
 }
 
 /* A head off the input, if it is all there. False: wait for more. */
@@ -321,16 +339,17 @@ next_request(struct conn *conn, struct slice *input)
     enum err rc;
 
     if (conn->scanned == 0)
-        *input = skip_empty_lines(*input);
+        *input = skip_empty_lines(conn, *input);
     if (input->len == 0)
         return false;
-    rc = h1_find_head(input->ptr, input->len, &conn->proxy->settings->head_limits, &conn->scanned,
-                      &head_len);
+    rc = find_head(conn, *input, &head_len);
     if (rc == ERR_AGAIN)
         return false;
     conn->scanned = 0;
     if (rc != OK) {
-        refuse(conn, rc, "the head has no proper end");
+        refuse(conn, rc,
+               rc == ERR_BAD_REQUEST ? "no method, or a bare CR, LF or NUL in the head"
+                                     : err_text(rc));
         return true;
     }
     start_request(conn, slice_first(*input, head_len));
@@ -351,11 +370,12 @@ drive_exchange(struct conn *conn, struct slice *input)
         conn->continue_due = false;
         rc = feed_body(conn, input);
         if (rc != OK && conn->replying) {
+            (void)request_count_refusal(rc, err_text(rc));
             conn_close(conn, true);
             return false;
         }
         if (rc != OK)
-            refuse(conn, rc, "the request body is malformed or too large");
+            refuse(conn, rc, rc == ERR_BAD_REQUEST ? "malformed chunked coding" : err_text(rc));
     }
     conn_flush(conn);
     return !conn_is_closed(conn) && conn->req == NULL && conn->phase != PHASE_LINGER;
