@@ -21,9 +21,14 @@ enum { SCAN_STEPS_PER_TXN = 512, SCAN_PATH_LEN = 4096, SAVE_VERSION = 1 };
 void
 scan_init(struct scan *scan, struct store *store)
 {
+    pthread_condattr_t attr;
+
     scan->store = store;
     (void)pthread_mutex_init(&scan->lock, NULL);
-    (void)pthread_cond_init(&scan->done, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&scan->done, &attr);
+    (void)pthread_condattr_destroy(&attr);
     list_init(&scan->results);
 }
 
@@ -277,7 +282,7 @@ scan_wait(struct scan *scan, unsigned wait_ms)
 {
     struct timespec until;
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += wait_ms / 1000;
     until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {

@@ -40,6 +40,15 @@ store_is_ready(const struct store *store)
     return atomic_load_explicit(&store->ready, memory_order_acquire);
 }
 
+bool
+store_wait_ready(struct store *store, unsigned wait_ms)
+{
+    ASSERT_TAG(store, STORE_TAG);
+    if (!store_is_ready(store))
+        scan_wait(&store->scan, wait_ms);
+    return store_is_ready(store);
+}
+
 /* --- opening --- */
 
 static enum err

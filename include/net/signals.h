@@ -7,13 +7,14 @@
 struct loop;
 struct signals;
 
-enum { SIGNALS_MAX = 8 };
 typedef void signals_fn(void *arg, int number);
 
-/* fn is called on the loop, some time after the signal came. SIGPIPE is ignored from now on.
- * numbers_n <= SIGNALS_MAX. ERR_NOMEM, ERR_SYSTEM. */
+/* Before any other thread is made: each inherits that these signals are blocked, as they stay until
+ * the process ends. fn is called on the loop, some time after the signal came; what comes several
+ * times before that is one. SIGPIPE is ignored from now on. ERR_NOMEM, ERR_SYSTEM. */
 MUST_USE enum err signals_start(struct loop *loop, const int *numbers, size_t numbers_n,
                                 signals_fn *fn, void *arg, struct signals **out);
-void signals_stop(struct signals **slot); /* before the loop is freed */
+void signals_take(struct signals *signals); /* call fn now for what has come: the loop is not run */
+void signals_stop(struct signals **slot);   /* before the loop is freed */
 
 #endif

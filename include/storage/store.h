@@ -61,8 +61,9 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
 /* Write what is queued, save the index, stop the threads. All readers and puts are gone before. */
 void store_close(struct store **slot);
 
-bool store_is_ready(const struct store *store);           /* the index is whole */
-uint64_t store_object_max_len(const struct store *store); /* the largest body it takes */
+bool store_is_ready(const struct store *store);               /* the index is whole */
+bool store_wait_ready(struct store *store, unsigned wait_ms); /* is it, after so long at most? */
+uint64_t store_object_max_len(const struct store *store);     /* the largest body it takes */
 
 /* --- reading: between begin and end, within one callback; slices end with it --- */
 

@@ -46,7 +46,8 @@ on_terminate(struct daemon *daemon, int number)
 {
     if (daemon->stopping) {
         LOG(INFO, stopping, "signal=\"%s\" how=now", strsignal(number));
-        workers_hurry(daemon->workers);
+        if (daemon->workers != NULL)
+            workers_hurry(daemon->workers);
         return;
     }
     daemon->stopping = true;
@@ -54,7 +55,8 @@ on_terminate(struct daemon *daemon, int number)
         admin_set_accepting(daemon->admin, false);
     LOG(INFO, stopping, "signal=\"%s\" within_ms=%u", strsignal(number),
         daemon->config->shutdown_ms);
-    workers_stop(daemon->workers, on_workers_gone, daemon);
+    if (daemon->workers != NULL) /* else it has not begun yet: start() sees it */
+        workers_stop(daemon->workers, on_workers_gone, daemon);
 }
 
 static void
@@ -108,17 +110,37 @@ start_listeners(struct daemon *daemon)
     return rc == OK;
 }
 
+/* Better a late answer than a miss; but a signal is not to wait for it. */
+static void
+wait_for_index(struct daemon *daemon)
+{
+    enum { STEP_MS = 50 };
+    unsigned left_ms = daemon->config->store.scan_wait_ms;
+
+    while (left_ms > 0 && !daemon->stopping) {
+        unsigned step_ms = left_ms < STEP_MS ? left_ms : STEP_MS;
+
+        if (store_wait_ready(daemon->store, step_ms))
+            break;
+        left_ms -= step_ms;
+        signals_take(daemon->signals);
+    }
+}
+
 static bool
 start_store(struct daemon *daemon)
 {
+    struct store_settings settings = daemon->config->store;
     char why[512] = "";
     enum err rc;
 
-    folders_make_above(daemon->config->store.path);
-    rc = store_open(&daemon->config->store, &daemon->store, why, sizeof(why));
+    folders_make_above(settings.path);
+    settings.scan_wait_ms = 0;
+    rc = store_open(&settings, &daemon->store, why, sizeof(why));
     if (rc != OK)
-        LOG(ERROR, store, "path=\"%s\" error=%s why=\"%s\"", daemon->config->store.path,
-            err_name(rc), why);
+        LOG(ERROR, store, "path=\"%s\" error=%s why=\"%s\"", settings.path, err_name(rc), why);
+    else
+        wait_for_index(daemon);
     return rc == OK;
 }
 
@@ -168,6 +190,25 @@ start_workers(struct daemon *daemon)
     return rc == OK;
 }
 
+/* Step by step. False: one failed (it said why), or it is to stop already. */
+static bool
+start(struct daemon *daemon)
+{
+    static bool (*const steps[])(struct daemon * daemon) = {
+        start_listeners, start_accesslog, start_store, start_admin, start_workers};
+
+    if (!start_loop(daemon))
+        return false;
+    LOG(INFO, starting, "version=%s", BRINK_VERSION); /* from here on signals are waited for */
+    raise_files_limit(daemon->config);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        signals_take(daemon->signals);
+        if (daemon->stopping || !steps[i](daemon))
+            return false;
+    }
+    return true;
+}
+
 static void
 tell_ready(const struct daemon *daemon)
 {
@@ -210,18 +251,16 @@ run(struct config *config)
     log_set_level((enum log_level)config->log.level);
     if (stats_attach() != OK)
         LOG(WARN, out_of_memory, "what=counters");
-    LOG(INFO, starting, "version=%s", BRINK_VERSION);
-    raise_files_limit(config);
-    started = start_loop(&daemon) && start_listeners(&daemon) && start_accesslog(&daemon) &&
-              start_store(&daemon) && start_admin(&daemon) && start_workers(&daemon);
+    started = start(&daemon);
     if (started) {
         tell_ready(&daemon);
         loop_run(daemon.loop);
     }
     stop_all(&daemon);
-    if (started)
-        LOG(INFO, stopped, "requests=%lld", (long long)stats_read(STAT_requests));
-    return started ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!started && !daemon.stopping)
+        return EXIT_FAILURE;
+    LOG(INFO, stopped, "requests=%lld", (long long)stats_read(STAT_requests));
+    return EXIT_SUCCESS;
 }
 
 static int

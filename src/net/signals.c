@@ -1,23 +1,58 @@
-/* Signals on a loop, by libevent: its handler writes the number to a socket that the loop reads. */
+/* Signals by a descriptor (signalfd): blocked in every thread, they wait in the kernel until the
+ * loop reads them. No handler runs, so no thread is interrupted, none can swallow one, and what
+ * comes while the daemon starts is not lost. */
 #include "net/signals.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "net/loop.h"
 
 struct signals {
     signals_fn *fn;
     void *arg;
-    struct event *events[SIGNALS_MAX];
+    int fd;
+    struct event event;
 };
 
+/* The next signal that came; 0: none. */
+static int
+next_signal(const struct signals *signals)
+{
+    struct signalfd_siginfo info;
+    ssize_t n;
+
+    do
+        n = read(signals->fd, &info, sizeof(info));
+    while (n == -1 && errno == EINTR);
+    return n == (ssize_t)sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
 static void
-on_signal(evutil_socket_t number, short what, void *arg)
+on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct signals *signals = arg;
+    int number;
 
-    signals->fn(signals->arg, (int)number);
+    while ((number = next_signal(signals)) != 0)
+        signals->fn(signals->arg, number);
+}
+
+static enum err
+open_signals(struct signals *signals, struct loop *loop, const sigset_t *set)
+{
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || pthread_sigmask(SIG_BLOCK, set, NULL) != 0)
+        return ERR_SYSTEM;
+    signals->fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals->fd == -1)
+        return ERR_SYSTEM;
+    (void)event_assign(&signals->event, loop_base(loop), signals->fd, EV_READ | EV_PERSIST,
+                       on_readable, signals);
+    return event_add(&signals->event, NULL) == 0 ? OK : ERR_SYSTEM;
 }
 
 enum err
@@ -25,22 +60,18 @@ signals_start(struct loop *loop, const int *numbers, size_t numbers_n, signals_f
               struct signals **out)
 {
     struct signals *signals = mem_zalloc(sizeof(*signals));
-    enum err rc = OK;
+    sigset_t set;
+    enum err rc;
 
-    ASSERT(numbers_n <= SIGNALS_MAX);
     if (signals == NULL)
         return ERR_NOMEM;
     signals->fn = fn;
     signals->arg = arg;
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        rc = ERR_SYSTEM;
-    for (size_t i = 0; i < numbers_n && rc == OK; i++) {
-        signals->events[i] = evsignal_new(loop_base(loop), numbers[i], on_signal, signals);
-        if (signals->events[i] == NULL)
-            rc = ERR_NOMEM;
-        else if (event_add(signals->events[i], NULL) != 0)
-            rc = ERR_SYSTEM;
-    }
+    signals->fd = -1;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < numbers_n; i++)
+        (void)sigaddset(&set, numbers[i]);
+    rc = open_signals(signals, loop, &set);
     if (rc == OK)
         *out = signals;
     else
@@ -49,13 +80,22 @@ signals_start(struct loop *loop, const int *numbers, size_t numbers_n, signals_f
 }
 
 void
+signals_take(struct signals *signals)
+{
+    on_readable(signals->fd, EV_READ, signals);
+}
+
+void
 signals_stop(struct signals **slot)
 {
-    if (*slot == NULL)
+    struct signals *signals = *slot;
+
+    if (signals == NULL)
         return;
-    for (size_t i = 0; i < SIGNALS_MAX; i++)
-        if ((*slot)->events[i] != NULL)
-            event_free((*slot)->events[i]);
-    mem_free(*slot);
+    if (event_initialized(&signals->event))
+        (void)event_del(&signals->event);
+    if (signals->fd != -1)
+        (void)close(signals->fd);
+    mem_free(signals);
     *slot = NULL;
 }
