@@ -41,6 +41,8 @@ struct sock_listener;
 typedef void sock_accept_fn(void *arg, int fd, const struct sock_addr *peer);
 MUST_USE enum err sock_listener_start(struct loop *loop, int fd, sock_accept_fn *fn, void *arg,
                                       struct sock_listener **out); /* takes fd */
-void sock_listener_stop(struct sock_listener **slot);              /* closes it */
+/* Hand out who waits to be accepted, for closing resets them; before sock_listener_stop. */
+void sock_listener_empty(struct sock_listener *listener);
+void sock_listener_stop(struct sock_listener **slot); /* closes it */
 
 #endif

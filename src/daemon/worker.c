@@ -69,7 +69,10 @@ on_deadline(struct loop_timer *timer)
 static void
 on_hurry(struct loop_msg *msg)
 {
-    cut(CONTAINER_OF(msg, struct worker, hurry_msg));
+    struct worker *worker = CONTAINER_OF(msg, struct worker, hurry_msg);
+
+    if (worker->proxy != NULL) /* else it came after the end */
+        cut(worker);
 }
 
 static void
@@ -78,8 +81,10 @@ on_stop(struct loop_msg *msg)
     struct worker *worker = CONTAINER_OF(msg, struct worker, stop_msg);
     const struct config *config = worker->workers->config;
 
-    for (size_t i = 0; i < config->listens_n; i++)
+    for (size_t i = 0; i < config->listens_n; i++) {
+        sock_listener_empty(worker->listeners[i]);
         sock_listener_stop(&worker->listeners[i]);
+    }
     loop_timer_set(worker->loop, &worker->deadline, config->shutdown_ms);
     proxy_drain(worker->proxy, on_drained, worker);
 }
@@ -108,7 +113,7 @@ on_gone(struct loop_msg *msg)
 {
     struct workers *workers = CONTAINER_OF(msg, struct worker, gone_msg)->workers;
 
-    if (++workers->gone_n == workers->n)
+    if (++workers->gone_n == workers->n && workers->gone != NULL)
         workers->gone(workers->gone_arg);
 }
 
@@ -229,6 +234,9 @@ workers_free(struct workers **slot)
 
     if (workers == NULL)
         return;
+    for (unsigned i = 0; i < workers->n; i++)
+        if (workers->items[i].loop != NULL)
+            loop_drain(workers->items[i].loop); /* what the store had to say to those who left */
     proxy_shared_free(&workers->shared);
     for (unsigned i = 0; i < workers->n; i++) {
         loop_free(&workers->items[i].loop);

@@ -377,6 +377,16 @@ loop_run(struct loop *loop)
 }
 
 void
+loop_drain(struct loop *loop)
+{
+    ASSERT_TAG(loop, LOOP_TAG);
+    ASSERT(current == NULL);
+    current = loop;
+    finish(loop);
+    current = NULL;
+}
+
+void
 loop_stop(struct loop *loop)
 {
     ASSERT_TAG(loop, LOOP_TAG);

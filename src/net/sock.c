@@ -291,6 +291,7 @@ sock_error(int fd)
 enum {
     LISTENER_TAG = 0x6c69736e,
     ACCEPTS_MAX = 64, /* in one turn; level-triggered, so the rest follows after other events */
+    EMPTY_ROUNDS_MAX = 1024, /* of so many, when it is emptied: who comes fast enough is no end */
     SHORTAGE_MS = 100
 };
 
@@ -330,12 +331,10 @@ is_shortage(int error)
 }
 
 /* Errors of the new connection itself (reset while it waited, refused by a filter) are its own
- * business: the next one is tried. */
-static void
-on_acceptable(evutil_socket_t fd, short what, void *arg)
+ * business: the next one is tried. False: there are no more, or none can be taken. */
+static bool
+accept_some(struct sock_listener *listener)
 {
-    struct sock_listener *listener = arg;
-
     for (int i = 0; i < ACCEPTS_MAX && listener->fd != -1; i++) {
         struct sock_addr peer = {.len = sizeof(peer.storage)};
         int conn_fd = accept4(listener->fd, (struct sockaddr *)&peer.storage, &peer.len,
@@ -346,12 +345,19 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
             continue;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
+            return false;
         if (is_shortage(errno)) {
             pause_accepting(listener, errno);
-            return;
+            return false;
         }
     }
+    return listener->fd != -1;
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)accept_some(arg);
 }
 
 static void
@@ -387,6 +393,14 @@ sock_listener_start(struct loop *loop, int fd, sock_accept_fn *fn, void *arg,
     }
     *out = listener;
     return OK;
+}
+
+void
+sock_listener_empty(struct sock_listener *listener)
+{
+    ASSERT_TAG(listener, LISTENER_TAG);
+    for (int i = 0; i < EMPTY_ROUNDS_MAX && accept_some(listener); i++)
+        continue;
 }
 
 void

@@ -15,7 +15,12 @@
 #include "http/h1_parse.h"
 #include "proxy/reply.h"
 
-enum { LINGER_MS = 2000, LINGER_MAX = 1 << 20, EMPTY_LINES_MAX = 2 };
+enum {
+    LINGER_MS = 2000,
+    DRAIN_LINGER_MS = 500, /* of an idle connection: what a request on its way may take to come */
+    LINGER_MAX = 1 << 20,
+    EMPTY_LINES_MAX = 2
+};
 
 static void process(struct conn *conn, struct slice input);
 
@@ -58,7 +63,7 @@ conn_is_closed(const struct conn *conn)
 /* The response is out but the client may still send: closing now would reset the connection and
  * could destroy the response on its way. RFC 9112 section 9.6. */
 static void
-linger(struct conn *conn)
+linger(struct conn *conn, uint64_t most_ms)
 {
     if (conn->eof) {
         conn_close(conn, false);
@@ -66,7 +71,7 @@ linger(struct conn *conn)
     }
     conn->phase = PHASE_LINGER;
     chan_shutdown(&conn->chan);
-    loop_timer_set(conn->proxy->loop, &conn->timer, LINGER_MS);
+    loop_timer_set(conn->proxy->loop, &conn->timer, most_ms);
     if (chan_want(&conn->chan, CHAN_READ) != OK)
         conn_close(conn, false);
 }
@@ -93,7 +98,8 @@ on_timer(struct loop_timer *timer)
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
     struct proxy *proxy = conn->proxy;
 
-    STAT_INC(connection_timeouts);
+    if (conn->phase != PHASE_LINGER) /* it is brink that takes its leave */
+        STAT_INC(connection_timeouts);
     if (conn->phase == PHASE_HEAD) {
         conn->working = true;
         refuse(conn, ERR_REQUEST_TIMEOUT, "the request head did not arrive in time");
@@ -133,7 +139,7 @@ conn_finish_exchange(struct conn *conn)
     conn->leads_n = 0;
     if (!keep) {
         if (unread || !conn->eof)
-            linger(conn);
+            linger(conn, LINGER_MS);
         else
             conn_close(conn, false);
         return;
@@ -534,21 +540,43 @@ h1_conn_open(struct proxy *proxy, int fd, const struct sock_addr *peer)
     return OK;
 }
 
+/* A request that has come is answered, as the last one of its connection. One that is still on its
+ * way is not begun: its client finds the end instead, not a reset, which could also destroy the
+ * answer before it. RFC 9112 section 9.6. */
+static void
+drain(struct conn *conn)
+{
+    if (conn->phase == PHASE_IDLE)
+        on_readable(conn);
+    if (!conn_is_closed(conn) && conn->phase == PHASE_IDLE)
+        linger(conn, DRAIN_LINGER_MS);
+}
+
+/* One that is drained may end others, so none is pointed to meanwhile. */
 void
 h1_conn_drain_all(struct proxy *proxy)
 {
-    LIST_FOREACH (&proxy->conns, link) {
-        struct conn *conn = CONTAINER_OF(link, struct conn, link);
+    struct list due;
+    struct conn *conn;
 
-        if (conn->phase == PHASE_IDLE)
-            conn_close(conn, false);
+    list_init(&due);
+    while ((conn = LIST_FIRST(&proxy->conns, struct conn, link)) != NULL) {
+        list_remove(&conn->link);
+        list_push(&due, &conn->link);
+    }
+    while ((conn = LIST_FIRST(&due, struct conn, link)) != NULL) {
+        list_remove(&conn->link);
+        list_push(&proxy->conns, &conn->link);
+        drain(conn);
     }
 }
 
+/* A response that is out whole is not cut: only its client's leave is no longer waited for. */
 void
 h1_conn_abort_all(struct proxy *proxy)
 {
-    LIST_FOREACH (&proxy->conns, link) {
-        conn_close(CONTAINER_OF(link, struct conn, link), true);
-    }
+    struct conn *conn;
+
+    while ((conn = LIST_FIRST(&proxy->conns, struct conn, link)) != NULL)
+        conn_close(conn, conn->phase != PHASE_LINGER);
 }

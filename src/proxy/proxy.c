@@ -143,6 +143,7 @@ proxy_drain(struct proxy *proxy, void (*done)(void *arg), void *arg)
     ASSERT_TAG(proxy, PROXY_TAG);
     proxy->draining = true;
     h1_conn_drain_all(proxy);
+    proxy_read_end(proxy);
     proxy->drained = done;
     proxy->drained_arg = arg;
     check_drained(proxy);

@@ -39,11 +39,16 @@ def binary(name="brink"):
     return str(path)
 
 
+def sanitizers():
+    """Those the build has, as CMake names them: empty, "address;undefined", "thread"."""
+    cache = build_folder() / "CMakeCache.txt"
+    found = re.search(r"^BRINK_SANITIZE:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
+    return found[1] if found else ""
+
+
 def shadow_factor():
     """How much more memory the build's sanitizer takes for a byte of ours."""
-    cache = build_folder() / "CMakeCache.txt"
-    text = cache.read_text() if cache.exists() else ""
-    return 6 if re.search(r"^BRINK_SANITIZE:\w+=thread", text, re.M) else 1
+    return 6 if "thread" in sanitizers() else 1
 
 
 def run_tool(name, *arguments, timeout=DEADLINE_S):
@@ -193,7 +198,10 @@ class Edge:
 
     def client(self, **how):
         """A connection to the traffic port; closed with the test."""
-        client = Client(self.port, **how)
+        return self.keep(Client(self.port, **how))
+
+    def keep(self, client):
+        """Closed with the test."""
         self._clients.append(client)
         return client
 
