@@ -34,6 +34,8 @@ OWNERS = [
     (r"xxhash\.h", ["storage/", "include/storage/"]),
     (r"urcu.*", ["storage/"]),
     (r"confuse\.h", ["src/daemon/config"]),
+    (r"seccomp\.h", ["src/daemon/confine_seccomp.c"]),
+    (r"sys/capability\.h", ["src/daemon/confine.c"]),
     (r"jansson\.h", ["src/daemon/admin", "tools/brinkctl/"]),
     (r"nghttp2/.*", ["src/proxy/h2_conn"]),
     (r"(zstd|zlib)\.h|brotli/.*", ["src/transform/coding"]),

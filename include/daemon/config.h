@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "daemon/confine.h"
 #include "proxy/proxy.h"
 
 struct config_texts {
@@ -53,6 +54,7 @@ struct config {
     struct config_networks purge_from;
     struct config_listen *listens;
     size_t listens_n;
+    struct confine_settings confine;
     struct store_settings store;
     struct proxy_settings proxy; /* with origins and sites; the sink is the daemon's to set */
     struct config_admin admin;

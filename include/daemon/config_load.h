@@ -26,7 +26,7 @@ struct config_load {
     struct config_site *sites;
     unsigned *site_lines, *site_origin_lines;
     size_t sites_n;
-    unsigned admin_line, size_line;
+    unsigned admin_line, size_line, user_line;
     bool from_file; /* the origins are the file's */
 };
 

@@ -376,8 +376,10 @@ accesslog_init(struct accesslog *log, const struct config_log *config, char *why
     enum err rc = open_file(log->path, &log->fd);
 
     if (rc != OK) {
-        (void)snprintf(why, why_cap, "the access log %s cannot be opened: %s; choose another path",
-                       config->access, strerror(errno));
+        (void)snprintf(why, why_cap, "the access log %s cannot be opened: %s; %s", config->access,
+                       strerror(errno),
+                       errno == EACCES ? "let this user write there (chown), or choose another path"
+                                       : "choose another path");
         return rc;
     }
     rc = make_rings(log, config->access_buffer);

@@ -291,7 +291,7 @@ apply_set_text(struct config_load *load, const char *set)
         unknown_key(load, set, key);
         return;
     }
-    (void)snprintf(what, sizeof(what), "--set %s", set);
+    (void)snprintf(what, sizeof(what), "--set %.*s", SLICE_ARGS(key)); /* the value: a token? */
     if (directive->section == SECTION_server) {
         config_load_fault(load, 0, "%s: this belongs to one server; set it in the file", what);
         return;
@@ -453,4 +453,6 @@ config_print_summary(const struct config *config, FILE *out)
     fprintf(out, "  store    %s, at most %s\n", config->store.path, size);
     fprintf(out, "  admin    %s\n", config->admin.on ? config->admin.text : "none");
     fprintf(out, "  workers  %u\n", config->workers);
+    fprintf(out, "  user     %s\n",
+            config->confine.user != NULL ? config->confine.user : "whoever starts it");
 }

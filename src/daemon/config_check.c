@@ -201,6 +201,16 @@ check_global(struct config_load *load)
 }
 
 static void
+check_user(struct config_load *load)
+{
+    struct confine_user user;
+    char why[256];
+
+    if (confine_find_user(load->config->confine.user, &user, why, sizeof(why)) != OK)
+        config_load_fault(load, load->user_line, "user = %s: %s", load->config->confine.user, why);
+}
+
+static void
 check_admin(struct config_load *load)
 {
     const struct config_admin *admin = &load->config->admin;
@@ -269,6 +279,7 @@ config_load_check(struct config_load *load)
     check_origins(load);
     check_sites(load);
     check_global(load);
+    check_user(load);
     check_admin(load);
     choose_store_path(load);
     derive(load->config);

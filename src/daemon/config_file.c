@@ -409,6 +409,7 @@ take_all(void)
     cfg_t *root = reading->root;
 
     take_directives(root, SECTION_global, load->config);
+    load->user_line = line_of(root, "user");
     if (cfg_size(root, "store") > 0) {
         take_directives(cfg_getsec(root, "store"), SECTION_store, load->config);
         load->size_line = line_of(cfg_getsec(root, "store"), NULL);

@@ -1,13 +1,14 @@
 /* brink's main thread: start, signals, stop. It owns the store, the workers and the admin listener,
  * and is the only one that ends the process.
  *
- *   options -> configuration -> listeners -> store -> workers, admin -> ready
+ *   options -> configuration -> listeners -> rights given up -> store -> workers, admin -> ready
  *   ... SIGTERM -> workers gone -> store closed
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/stats.h"
 #include "daemon/accesslog.h"
@@ -110,6 +111,58 @@ start_listeners(struct daemon *daemon)
     return rc == OK;
 }
 
+/* What root makes for the user it becomes is that user's from the start. */
+static void
+make_files_for(const struct config *config, const struct confine_user *user)
+{
+    if (user->text == NULL || geteuid() != 0)
+        return;
+    folders_make_for(config->store.path, user->uid, user->gid);
+    if (config->log.access != NULL && strcmp(config->log.access, "-") != 0)
+        folders_make_file_for(config->log.access, user->uid, user->gid);
+}
+
+/* From here on nothing runs with the rights that the daemon was started with. */
+static bool
+confine(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    static const char *const sandboxes[] = {"no", "yes", "log"};
+    struct confine_user user;
+    char why[512] = "";
+    enum err rc = confine_find_user(config->confine.user, &user, why, sizeof(why));
+
+    if (rc == OK) {
+        make_files_for(config, &user);
+        rc = confine_apply(&config->confine, &user, why, sizeof(why));
+    }
+    if (rc == OK)
+        LOG(INFO, confined, "uid=%u gid=%u sandbox=%s core_dumps=%s", geteuid(), getegid(),
+            sandboxes[config->confine.sandbox], config->confine.core_dumps ? "yes" : "no");
+    else
+        LOG(ERROR, confined, "error=%s why=\"%s\"", err_name(rc), why);
+    return rc == OK;
+}
+
+/* A store that root used before is root's: say so, instead of that some file cannot be opened. */
+static bool
+can_use_store(const struct config *config)
+{
+    const char *path = config->store.path, *user = config->confine.user;
+    char denied[512];
+
+    if (user == NULL || !folders_find_denied(path, denied, sizeof(denied)))
+        return true;
+    if (strncmp(denied, path, strlen(path)) == 0)
+        LOG(ERROR, store, "path=\"%s\" why=\"the user %s may not use %s; as root: chown -R %s %s\"",
+            path, user, denied, user, path);
+    else
+        LOG(ERROR, store,
+            "path=\"%s\" why=\"the user %s may not enter %s; as root: chmod a+x %s, or move it\"",
+            path, user, denied, denied);
+    return false;
+}
+
 /* Better a late answer than a miss; but a signal is not to wait for it. */
 static void
 wait_for_index(struct daemon *daemon)
@@ -134,6 +187,8 @@ start_store(struct daemon *daemon)
     char why[512] = "";
     enum err rc;
 
+    if (!can_use_store(daemon->config))
+        return false;
     folders_make_above(settings.path);
     settings.scan_wait_ms = 0;
     rc = store_open(&settings, &daemon->store, why, sizeof(why));
@@ -195,7 +250,7 @@ static bool
 start(struct daemon *daemon)
 {
     static bool (*const steps[])(struct daemon * daemon) = {
-        start_listeners, start_accesslog, start_store, start_admin, start_workers};
+        start_listeners, confine, start_accesslog, start_store, start_admin, start_workers};
 
     if (!start_loop(daemon))
         return false;

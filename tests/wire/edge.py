@@ -69,6 +69,8 @@ class Edge:
         self.store = self.folder / "store"
         self.origin = origin
         self.settings = dict(settings or {})
+        if os.geteuid() != 0:  # else only root could look at its descriptors
+            self.settings.setdefault("core_dumps", "yes")
         self.workers = workers
         self.store_size = store_size
         self.arguments = list(arguments)

@@ -6,7 +6,8 @@
 # What CMakeLists.txt looks for. libcmocka-dev too: every preset configures the tests.
 PACKAGES_BUILD=(
     build-essential cmake ninja-build pkg-config python3
-    libcmocka-dev libconfuse-dev libc-ares-dev libevent-dev libjansson-dev liblmdb-dev libxxhash-dev
+    libcap-dev libcmocka-dev libconfuse-dev libc-ares-dev libevent-dev libjansson-dev liblmdb-dev
+    libseccomp-dev libxxhash-dev
 )
 
 # tools/run prints curl commands to try.
