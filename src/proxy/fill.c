@@ -46,10 +46,11 @@ copy_head(const struct fill_head *head)
     size_t len =
         labels.len + head->text.len + object->etag.len + object->vary.len + object->tags.len;
     struct fill_head *copy = mem_alloc(sizeof(*copy) + len);
-    char *room = (char *)(copy + 1);
+    char *room;
 
     if (copy == NULL)
         return NULL;
+    room = (char *)(copy + 1);
     *copy = *head;
     copy->labels = (const uint64_t *)(const void *)place(&room, labels).ptr;
     copy->text = place(&room, head->text);
