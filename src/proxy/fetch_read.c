@@ -217,6 +217,9 @@ fetch_on_head(struct fetch *fetch)
     }
     if (rc != OK)
         return lost(fetch);
+    if (fetch->head_sent == 0) /* it answers nothing that was asked here: a late 408, or worse */
+        return fetch->reused ? lost(fetch)
+                             : fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "bytes before the request");
     fetch->answered = true;
     return parse_heads(fetch);
 }
