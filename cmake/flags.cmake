@@ -17,7 +17,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "Clang") # a struct that ends in an array, insid
 endif()
 
 if(BRINK_FUZZ) # the fuzzer steers by the coverage of all code, not only of its own file
-  target_compile_options(brink_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(brink_options INTERFACE -O1 -fsanitize=fuzzer-no-link)
   target_link_options(brink_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
