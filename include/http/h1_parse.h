@@ -43,8 +43,8 @@ h1_parse_request(struct slice head, const struct h1_limits *limits, struct arena
 
 /* Parse a whole response head. `method`: of the request it answers, for the framing (RFC 9112
  * section 6.3: none for HEAD, 1xx, 204, 304; content_length is then what the field says, 0
- * without). *out on errors as above. A status line may lack the reason with or without the space
- * before it. ERR_ORIGIN_SYNTAX, ERR_ORIGIN_FRAMING (unclear: two lengths, even equal ones; both
+ * without). *out on errors as above. A status line may lack the reason, not the space before it
+ * (section 4). ERR_ORIGIN_SYNTAX, ERR_ORIGIN_FRAMING (unclear: two lengths, even equal ones; both
  * kinds of framing; codings other than chunked; any in HTTP/1.0; a body announced in 1xx or 204),
  * ERR_ORIGIN_LIMIT, ERR_NOMEM. */
 MUST_USE enum err

@@ -1,6 +1,6 @@
 /* Heads of HTTP/1: the search for their end, then one pass over their bytes. What the grammar of
- * RFC 9112 does not allow is refused with a reason; nothing is repaired, with one exception that
- * parse_status_line tells. All work is linear in the head. */
+ * RFC 9112 does not allow is refused with a reason; nothing is repaired. All work is linear in the
+ * head. */
 #include "http/h1_parse.h"
 
 #include <endian.h>
@@ -509,9 +509,8 @@ h1_parse_request(struct slice head, const struct h1_limits *limits, struct arena
 
 /* --- responses --- */
 
-/* HTTP-version SP 3DIGIT SP [ reason ]. The second space must be there even without a reason (RFC
- * 9112 section 4), but servers that leave out both are many and the line is no less clear: that one
- * form is accepted. */
+/* HTTP-version SP 3DIGIT SP [ reason ]: the second space is there even without a reason (RFC 9112
+ * section 4). */
 static enum err
 parse_status_line(struct parser *parser, const struct h1_limits *limits, struct http_response *out)
 {
@@ -522,11 +521,12 @@ parse_status_line(struct parser *parser, const struct h1_limits *limits, struct 
         return refuse(parser, parser->at, ERR_ORIGIN_SYNTAX, "a control byte in the status line");
     if (line.len + 2 > limits->line_max)
         return refuse(parser, line.ptr, ERR_ORIGIN_LIMIT, "the status line is too long");
-    if (line.len < 12 || !parse_version(slice_first(line, 8), &major, &out->minor) || major != 1)
+    if (!parse_version(slice_first(line, 8), &major, &out->minor) || major != 1)
         return refuse(parser, line.ptr, ERR_ORIGIN_SYNTAX, "no HTTP/1 version");
-    if (line.ptr[8] != ' ' || !chars_all(slice_of(line.ptr + 9, 3), CH_DIGIT) ||
-        (line.len > 12 && line.ptr[12] != ' '))
-        return refuse(parser, line.ptr + 8, ERR_ORIGIN_SYNTAX, "no status of three digits");
+    if (line.len < 13 || line.ptr[8] != ' ' || !chars_all(slice_of(line.ptr + 9, 3), CH_DIGIT) ||
+        line.ptr[12] != ' ')
+        return refuse(parser, line.ptr + 8, ERR_ORIGIN_SYNTAX,
+                      "no status of three digits between spaces");
     for (size_t i = 9; i < 12; i++)
         out->status = out->status * 10 + (unsigned)(line.ptr[i] - '0');
     if (out->status < 100 || out->status > 599)
