@@ -7,8 +7,10 @@
 
 /* RFC 9111 section 3.1, and what is written anew when a head is sent. */
 static bool
-is_kept(const struct http_field *field, bool keep_tags)
+is_kept(const struct http_field *field, unsigned status, bool keep_tags)
 {
+    if (field->token == HTTP_CONTENT_RANGE && status != 206 && status != 416)
+        return false; /* RFC 9110 section 14.4: it means nothing there, and stands before our own */
     if (field->nominated || (http_token_flags(field->token) & F_HOP))
         return false;
     if (field->token == HTTP_AGE || field->token == HTTP_CONTENT_LENGTH)
@@ -49,7 +51,7 @@ validate_build_head(struct arena *arena, const struct http_response *response, i
     for (unsigned i = 0; i < response->fields.n; i++) {
         const struct http_field *field = &response->fields.items[i];
 
-        if (is_kept(field, keep_tags) && (dated || field->token != HTTP_DATE))
+        if (is_kept(field, response->status, keep_tags) && (dated || field->token != HTTP_DATE))
             http_out_field(&out, field->name, field->value);
     }
     if (!dated) /* RFC 9110 section 6.6.1: missing or invalid, the time of receipt stands in */
@@ -273,6 +275,7 @@ add_newer(struct arena *arena, const struct http_fields *newer, int64_t response
     return rc == OK ? http_fields_add(fields, SLICE("Date"), date) : rc;
 }
 
+/* A stored head: neither 206 nor 416. */
 static enum err
 write_head(struct arena *arena, struct slice status_line, const struct http_fields *fields,
            bool keep_tags, struct slice *out_head)
@@ -283,7 +286,7 @@ write_head(struct arena *arena, struct slice status_line, const struct http_fiel
     http_out_text(&out, status_line);
     http_out_text(&out, SLICE("\r\n"));
     for (unsigned i = 0; i < fields->n; i++)
-        if (is_kept(&fields->items[i], keep_tags))
+        if (is_kept(&fields->items[i], 200, keep_tags))
             http_out_field(&out, fields->items[i].name, fields->items[i].value);
     if (out.rc == OK)
         *out_head = http_out_slice(&out);
@@ -326,6 +329,8 @@ validate_confirms(const struct cache_object *object, const struct http_fields *r
     struct http_etag theirs, ours;
     int64_t modified_s;
 
+    if (field != NULL && http_fields_next(response, field) != NULL)
+        return false; /* which of them is meant is anybody's guess */
     if (field != NULL && http_etag_parse(field->value, &theirs)) {
         if (!http_etag_parse(object->etag, &ours))
             return false;

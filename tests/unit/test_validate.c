@@ -396,6 +396,8 @@ confirmations(void **state)
         {"4.3.4: the same date", "", NOW_S - 60, "Last-Modified: " MINUS_60S, true},
         {"4.3.4: another date", "", NOW_S - 60, "Last-Modified: " MINUS_61S, false},
         {"4.3.4: a date, none stored", "\"a\"", -1, "Last-Modified: " MINUS_60S, false},
+        {"4.3.4: two tags, the first the same", "\"a\"", -1, "ETag: \"a\"\nETag: \"b\"", false},
+        {"4.3.4: two tags, both the same", "\"a\"", -1, "ETag: \"a\"\nETag: \"a\"", false},
         {"4.3.4: no validator", "\"a\"", NOW_S - 60, "Date: " DATE_NOW, true},
         {"4.3.4: no valid validator", "\"a\"", NOW_S - 60, "ETag: b\nLast-Modified: x", true},
     };
