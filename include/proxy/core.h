@@ -20,6 +20,7 @@ struct proxy_shared {
     struct fill_table *fills;
     struct unstorable *unstorable;
     char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
+    atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
 };
 
 struct proxy {

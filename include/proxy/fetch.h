@@ -62,6 +62,13 @@ void fetch_resume(struct fetch *fetch); /* there is room again */
 struct chan;
 void fetch_take_chan(struct fetch **slot, struct chan *to, struct slice *out_early);
 
+/* Inside on_head: the body is exactly so long, or the fetch fails. */
+void fetch_expect(struct fetch *fetch, uint64_t body_len);
+
+/* Stop because of what the head said: counted and logged as the origin's fault, then as
+ * fetch_cancel. `why`: a constant for people. */
+void fetch_refuse(struct fetch **slot, enum err rc, const char *why);
+
 /* Stop: the connection is closed, no callback follows. *slot becomes NULL. */
 void fetch_cancel(struct fetch **slot);
 

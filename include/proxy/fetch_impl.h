@@ -58,6 +58,7 @@ struct fetch {
     bool keep_alive;        /* the response allows another request */
     bool paused;            /* no room: waits for fetch_resume */
     bool logged;            /* `rc` was */
+    bool claimed;           /* counted among the origin's connections in use */
     unsigned ready;         /* CHAN_*: seen and not used up */
     unsigned connects_n, interim_n;
     enum err rc; /* of the failure so far; then of the last word */
@@ -79,6 +80,9 @@ struct fetch {
 
     size_t kept_len, scanned; /* of a head that came in part */
     struct h1_body body;
+    bool expects; /* the body must have `expected` more bytes */
+    uint64_t expected;
+    uint64_t body_until_ms, body_in, paused_ms; /* settings->body_ms and what extends it */
     struct slice data, in; /* decoded bytes to be given on, and what follows them undecoded */
 
     struct loop_timer timer;
@@ -116,5 +120,6 @@ enum step fetch_switch(struct fetch *fetch, const struct http_response *response
 /* fetch_read.c */
 enum step fetch_on_head(struct fetch *fetch);
 enum step fetch_on_body(struct fetch *fetch);
+enum step fetch_body_timeout(struct fetch *fetch); /* the deadline of BODY came */
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef BRINK_PROXY_ORIGIN_H
 #define BRINK_PROXY_ORIGIN_H
 
+#include <stdatomic.h>
+
 #include "http/h1_body.h"
 #include "http/h1_parse.h"
 #include "net/dns.h"
@@ -21,8 +23,12 @@ struct origin_settings {
     size_t servers_n;
     const char *host_header; /* NULL: the client's Host is passed on */
     unsigned connect_ms, first_byte_ms, between_bytes_ms;
-    unsigned idle_max; /* idle connections kept, per worker */
-    unsigned idle_ms;  /* for so long */
+    unsigned body_ms;         /* for a whole response body; 0: no limit */
+    uint64_t body_rate_min;   /* so many bytes of it extend body_ms by a second; 0: none do */
+    unsigned connections_max; /* in use at once; 0: no limit */
+    unsigned interim_max;     /* 1xx responses before the final one */
+    unsigned idle_max;        /* idle connections kept, per worker */
+    unsigned idle_ms;         /* for so long */
     struct h1_limits head_limits;
     struct h1_body_limits body_limits;
 };
@@ -32,6 +38,9 @@ struct origin;
 /* `settings` outlives it. ERR_NOMEM; ERR_LIMIT: more than ORIGIN_SERVERS_MAX servers. */
 MUST_USE enum err origin_new(struct loop *loop, struct dns *dns,
                              const struct origin_settings *settings, struct origin **out);
+/* Connections in use are counted in `in_use`, which others may share; without it for this origin
+ * alone. Before the first fetch. */
+void origin_count_in(struct origin *origin, atomic_uint *in_use);
 void origin_free(struct origin **slot); /* no fetch uses it any more; idle connections close */
 const struct origin_settings *origin_settings(const struct origin *origin);
 

@@ -34,8 +34,10 @@ struct origin {
     struct loop *loop;
     struct dns *dns;
     const struct origin_settings *settings;
-    bool closing;  /* origin_free was called; the memory goes with the last reference */
-    unsigned refs; /* connections and fetches that are in use or wait to be reaped */
+    bool closing;        /* origin_free was called; the memory goes with the last reference */
+    unsigned refs;       /* connections and fetches that are in use or wait to be reaped */
+    atomic_uint *in_use; /* exchanges under way, over all workers: settings->connections_max */
+    atomic_uint own_in_use;
     unsigned idle_n;
     struct list idle; /* all idle connections, the one idle longest first */
     struct loop_timer idle_timer;
@@ -52,6 +54,11 @@ enum { ORIGIN_FREE_MAX = 64 }; /* of each kind kept for the next use */
  * connect failed lately only when there is no other. NULL: none is left. */
 struct origin_server *origin_choose(struct origin *origin, uint64_t tried, uint64_t now_ms);
 
+/* The right to use a connection, given back by origin_release. False: there are as many in use as
+ * may be. */
+bool origin_claim(struct origin *origin);
+void origin_release(struct origin *origin);
+
 void origin_ref(struct origin *origin);
 void origin_unref(struct origin *origin);
 
@@ -60,6 +67,9 @@ MUST_USE struct origin_conn *pool_conn_new(struct origin_server *server, struct 
 /* Closes its socket, with a reset when `abort`; *slot becomes NULL, the memory is used again later.
  */
 void pool_conn_close(struct origin_conn **slot, bool abort);
+
+/* It sent something that nobody has read. */
+bool pool_conn_speaks(const struct origin_conn *conn);
 
 /* The idle connection of `server` that was used last; NULL: there is none that still stands. */
 struct origin_conn *pool_take(struct origin *origin, struct origin_server *server);

@@ -11,6 +11,7 @@
 #include "cache/validate.h"
 #include "cache/vary.h"
 #include "net/wake.h"
+#include "proxy/asked.h"
 #include "proxy/fetch.h"
 #include "proxy/forward.h"
 #include "proxy/unstorable.h"
@@ -34,6 +35,7 @@ struct feed {
     enum cache_reason reason;
     bool body_whole; /* of the request */
     int64_t request_s;
+    struct asked asked;
 
     /* the stored object under validation */
     bool validating, confirmed;
@@ -346,6 +348,14 @@ fetch_anew(struct feed *feed)
         fail_feed(feed, rc, "no second request after a 304 that does not match");
 }
 
+/* The origin's answer is not one to what was asked: nobody gets it. */
+static void
+refuse_answer(struct feed *feed, enum err rc, const char *why)
+{
+    fetch_refuse(&feed->fetch, rc, why);
+    fail_feed(feed, rc, why);
+}
+
 static bool
 is_server_failure(unsigned status)
 {
@@ -358,15 +368,20 @@ on_head(void *arg, const struct http_response *response)
 {
     struct feed *feed = arg;
     bool not_modified = feed->validating && response->status == 304;
+    uint64_t part_len;
+    const char *why;
     enum err rc;
 
     ASSERT_TAG(feed, FEED_TAG);
-    if (not_modified && !validate_confirms(&feed->stale, &response->fields, loop_wall_s())) {
-        fetch_anew(feed);
+    rc = asked_check(&feed->asked, response, &why);
+    if (rc != OK) {
+        refuse_answer(feed, rc, why);
         return;
     }
-    if (response->status == 304 && !feed->validating && !feed->pass) {
-        fail_feed(feed, ERR_ORIGIN_SYNTAX, "the origin sent a 304 that nobody asked for");
+    if (asked_part(&feed->asked, response, &part_len))
+        fetch_expect(feed->fetch, part_len);
+    if (not_modified && !validate_confirms(&feed->stale, &response->fields, loop_wall_s())) {
+        fetch_anew(feed);
         return;
     }
     if (feed->stale_if_error && is_server_failure(response->status)) {
@@ -566,6 +581,7 @@ start_fetch(struct feed *feed)
         rc = validate_conditions(&feed->arena, &feed->stale, &plan.conditions);
     if (rc == OK)
         rc = forward_head(&feed->arena, &plan, &request.head);
+    asked_for(&feed->request, feed->pass, feed->validating, &feed->asked);
     feed->request_s = loop_wall_s();
     return rc == OK ? fetch_start(origin, &request, &events, feed, &feed->fetch) : rc;
 }

@@ -101,6 +101,9 @@ end(struct fetch *fetch)
     loop_timer_clear(&fetch->timer);
     dns_cancel(&fetch->query);
     fetch_drop_conn(fetch);
+    if (fetch->claimed)
+        origin_release(fetch->origin);
+    fetch->claimed = false;
     if (!fetch->kicked)
         loop_reap(fetch->origin->loop, &fetch->reap);
 }
@@ -113,42 +116,79 @@ fetch_want(struct fetch *fetch, unsigned wanted)
 
 /* --- the end --- */
 
-/* Bytes after the body belong to nothing that was asked for: the response stands, the connection
- * does not. */
 static enum step
 on_done(struct fetch *fetch)
 {
     void (*tell)(void *arg) = fetch->events.on_end;
     void *arg = fetch->arg;
 
-    if (fetch->keep_alive && fetch->in.len == 0)
+    if (fetch->keep_alive)
         pool_put(&fetch->conn);
     end(fetch);
     tell(arg);
     return STEP_WAIT;
 }
 
+/* Every failure of a fetch is counted here and nowhere else. True: the origin answered, and the
+ * answer was refused. */
 static bool
-is_timeout(enum err rc)
+count_failure(enum err rc)
 {
-    return rc == ERR_CONNECT_TIMEOUT || rc == ERR_FIRST_BYTE_TIMEOUT ||
-           rc == ERR_BETWEEN_BYTES_TIMEOUT;
+    STAT_INC(origin_failures);
+    switch (rc) {
+    case ERR_ORIGIN_SYNTAX:
+        STAT_INC(origin_refused_syntax);
+        return true;
+    case ERR_ORIGIN_FRAMING:
+        STAT_INC(origin_refused_framing);
+        return true;
+    case ERR_ORIGIN_LIMIT:
+        STAT_INC(origin_refused_limit);
+        return true;
+    case ERR_ORIGIN_UNASKED:
+        STAT_INC(origin_refused_unasked);
+        return true;
+    case ERR_ORIGIN_CLOSED:
+        STAT_INC(origin_closed_early);
+        return false;
+    case ERR_ORIGIN_BUSY:
+        STAT_INC(origin_busy);
+        return false;
+    case ERR_ORIGIN_SLOW:
+        STAT_INC(origin_slow);
+        STAT_INC(origin_timeouts);
+        return false;
+    case ERR_CONNECT_TIMEOUT:
+    case ERR_FIRST_BYTE_TIMEOUT:
+    case ERR_BETWEEN_BYTES_TIMEOUT:
+        STAT_INC(origin_timeouts);
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* No byte of the answer is in the line: all its words are ours. */
+static void
+report_failure(const struct fetch *fetch, enum err rc, const char *why)
+{
+    const struct origin_server_settings *server = fetch->server->settings;
+
+    if (count_failure(rc))
+        LOG(WARN, origin_refused, "origin=%s server=%s:%u reason=%s why=\"%s\"",
+            fetch->origin->settings->name, server->host, (unsigned)server->port, err_name(rc), why);
+    else if (!fetch->logged)
+        LOG(WARN, origin_failed, "origin=%s server=%s:%u reason=\"%s: %s\"",
+            fetch->origin->settings->name, server->host, (unsigned)server->port, err_text(rc), why);
 }
 
 static enum step
 on_fail(struct fetch *fetch)
 {
     void (*tell)(void *arg, enum err rc, const char *why) = fetch->events.on_fail;
-    const struct origin_server_settings *server = fetch->server->settings;
     void *arg = fetch->arg;
 
-    STAT_INC(origin_failures);
-    if (is_timeout(fetch->rc))
-        STAT_INC(origin_timeouts);
-    if (!fetch->logged)
-        LOG(WARN, origin_failed, "origin=%s server=%s:%u reason=\"%s: %s\"",
-            fetch->origin->settings->name, server->host, (unsigned)server->port,
-            err_text(fetch->rc), fetch->why);
+    report_failure(fetch, fetch->rc, fetch->why);
     end(fetch);
     tell(arg, fetch->rc, fetch->why);
     return STEP_WAIT;
@@ -193,7 +233,7 @@ on_deadline(struct loop_timer *timer)
         (void)fetch_fail(fetch, ERR_FIRST_BYTE_TIMEOUT, "no response head in time");
         break;
     case FETCH_BODY:
-        (void)fetch_fail(fetch, ERR_BETWEEN_BYTES_TIMEOUT, "no response body in time");
+        (void)fetch_body_timeout(fetch);
         break;
     default:
         UNREACHABLE();
@@ -324,6 +364,14 @@ fetch_start(struct origin *origin, const struct fetch_request *request,
     if (fetch->state == FETCH_FAIL)
         fetch_kick(fetch);
     return OK;
+}
+
+void
+fetch_refuse(struct fetch **slot, enum err rc, const char *why)
+{
+    ASSERT_TAG(*slot, FETCH_TAG);
+    report_failure(*slot, rc, why);
+    fetch_cancel(slot);
 }
 
 void

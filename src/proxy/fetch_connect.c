@@ -65,6 +65,9 @@ fetch_on_pick(struct fetch *fetch)
         return fetch_fail(fetch, fetch->rc, fetch->why);
     fetch->server = server;
     fetch->tried |= (uint64_t)1 << (server - origin->servers);
+    if (!fetch->claimed && !origin_claim(origin))
+        return fetch_fail(fetch, ERR_ORIGIN_BUSY, "max_connections of the origin is reached");
+    fetch->claimed = true;
     if (!fetch->fresh_only)
         conn = pool_take(origin, server);
     if (conn != NULL) {
@@ -157,6 +160,7 @@ fetch_on_connect(struct fetch *fetch)
     return STEP_WAIT;
 }
 
+/* What comes before the request went out answers nothing: RFC 9112 section 9.2. */
 enum step
 fetch_on_connecting(struct fetch *fetch)
 {
@@ -174,6 +178,8 @@ fetch_on_connecting(struct fetch *fetch)
     loop_timer_clear(&fetch->timer);
     fetch->server->failed_ms = 0;
     fetch->ready = 0;
+    if (pool_conn_speaks(fetch->conn))
+        return fetch_fail(fetch, ERR_ORIGIN_UNASKED, "bytes before the request");
     return fetch_goto(fetch, FETCH_SEND);
 }
 

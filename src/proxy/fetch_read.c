@@ -11,7 +11,6 @@ enum {
     SCRATCH_LEN = 65536,
     HEAD_READ_LEN = 32768, /* of the first read: a small response whole */
     KEPT_MIN = 4096,
-    INTERIM_MAX = 20,
     READS_MAX = 16 /* in one run, so that one fast origin does not hold up the others */
 };
 
@@ -113,13 +112,46 @@ tell_interim(struct fetch *fetch, const struct http_response *response)
 {
     if (response->status == 101)
         return fetch_switch(fetch, response);
-    if (++fetch->interim_n > INTERIM_MAX)
+    if (++fetch->interim_n > fetch->origin->settings->interim_max)
         return fetch_fail(fetch, ERR_ORIGIN_LIMIT, "too many interim responses");
     if (fetch->state == FETCH_HEAD && !fetch_unsent(fetch))
         fetch_deadline(fetch, fetch->origin->settings->first_byte_ms);
     if (response->status != 100 && fetch->events.on_interim != NULL)
         fetch->events.on_interim(fetch->arg, response);
     return STEP_AGAIN;
+}
+
+/* How long the body may still take: settings->body_ms from its head, and a second more for each
+ * body_rate_min bytes, so that a trickle ends and a large body at a fair rate does not. Time in
+ * which its reader has no room does not count. */
+static uint64_t
+body_time_left(const struct fetch *fetch)
+{
+    const struct origin_settings *settings = fetch->origin->settings;
+    uint64_t now_ms = loop_now_ms(), until_ms = fetch->body_until_ms;
+
+    if (settings->body_ms == 0)
+        return UINT64_MAX;
+    if (settings->body_rate_min > 0)
+        until_ms += fetch->body_in / settings->body_rate_min * 1000;
+    return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+static void
+await_body(struct fetch *fetch)
+{
+    uint64_t left_ms = body_time_left(fetch);
+    unsigned wait_ms = fetch->origin->settings->between_bytes_ms;
+
+    fetch_deadline(fetch, left_ms < wait_ms ? (unsigned)left_ms : wait_ms);
+}
+
+enum step
+fetch_body_timeout(struct fetch *fetch)
+{
+    if (body_time_left(fetch) == 0)
+        return fetch_fail(fetch, ERR_ORIGIN_SLOW, "the response body takes too long");
+    return fetch_fail(fetch, ERR_BETWEEN_BYTES_TIMEOUT, "no response body in time");
 }
 
 static enum step
@@ -133,7 +165,9 @@ tell_head(struct fetch *fetch, const struct http_response *response)
                  response->content_length);
     if (!fetch_want(fetch, CHAN_READ))
         return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
-    fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    fetch->body_until_ms = loop_now_ms() + fetch->origin->settings->body_ms;
+    fetch->body_in = fetch->in.len;
+    await_body(fetch);
     (void)fetch_goto(fetch, FETCH_BODY);
     fetch->events.on_head(fetch->arg, response);
     return STEP_AGAIN;
@@ -232,13 +266,18 @@ struct room {
     size_t len, used;
 };
 
-/* Tells what was filled. False: the owner cancelled. */
+/* Tells what was filled. False: the owner cancelled, or the body is longer than it may be. */
 static bool
 tell_filled(struct fetch *fetch, struct room *room)
 {
     size_t n = room->used;
 
     *room = (struct room){0};
+    if (fetch->expects && n > fetch->expected) {
+        (void)fetch_fail(fetch, ERR_ORIGIN_FRAMING, "a longer body than Content-Range says");
+        return false;
+    }
+    fetch->expected -= fetch->expects ? n : 0;
     if (n > 0)
         fetch->events.on_filled(fetch->arg, n);
     return fetch->state == FETCH_BODY;
@@ -296,6 +335,7 @@ pause_reading(struct fetch *fetch)
     fetch->in =
         rest.len > decoded ? slice_of(fetch->kept + decoded, rest.len - decoded) : SLICE_NONE;
     loop_timer_clear(&fetch->timer);
+    fetch->paused_ms = loop_now_ms();
     if (!fetch_want(fetch, 0))
         return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
     return STEP_WAIT;
@@ -354,6 +394,7 @@ read_some(struct fetch *fetch, char *to, size_t cap, size_t *out_n)
 
     if (rc == OK) {
         STAT_ADD(origin_bytes_in, *out_n);
+        fetch->body_in += *out_n;
         if (*out_n < cap)
             fetch->ready &= ~(unsigned)CHAN_READ; /* the event tells when there is more */
         return STEP_AGAIN;
@@ -406,9 +447,29 @@ read_body(struct fetch *fetch)
         return fetch->state == FETCH_BODY ? pause_reading(fetch) : STEP_AGAIN;
     step = fetch->body.framing == FRAMING_CHUNKED ? read_coded(fetch, &room)
                                                   : read_direct(fetch, &room);
-    if (fetch->state == FETCH_BODY)
-        fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    if (fetch->state == FETCH_BODY && !fetch->body.done) {
+        if (body_time_left(fetch) == 0)
+            return fetch_body_timeout(fetch);
+        await_body(fetch);
+    }
     return step;
+}
+
+/* The body is whole. What has come behind it answers nothing (RFC 9112 section 6.3): either the
+ * origin counts wrongly, or somebody wrote a head of his own into the answer and the rest of the
+ * true one follows. Such a response is not to be trusted, and stored least of all. What comes later
+ * finds the connection idle, or closed. */
+static enum step
+end_of_body(struct fetch *fetch)
+{
+    bool more =
+        fetch->in.len > 0 || ((fetch->ready & CHAN_READ) != 0 && pool_conn_speaks(fetch->conn));
+
+    if (more)
+        return fetch_fail(fetch, ERR_ORIGIN_FRAMING, "bytes after the response");
+    if (fetch->expects && fetch->expected > 0)
+        return fetch_fail(fetch, ERR_ORIGIN_FRAMING, "a shorter body than Content-Range says");
+    return fetch_goto(fetch, FETCH_DONE);
 }
 
 enum step
@@ -425,7 +486,7 @@ fetch_on_body(struct fetch *fetch)
             continue;
         }
         if (fetch->body.done)
-            return fetch_goto(fetch, FETCH_DONE);
+            return end_of_body(fetch);
         if (!fetch_want(fetch, CHAN_READ))
             return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
         if ((fetch->ready & CHAN_READ) == 0 || reads_n++ == READS_MAX) {
@@ -438,6 +499,15 @@ fetch_on_body(struct fetch *fetch)
 }
 
 void
+fetch_expect(struct fetch *fetch, uint64_t body_len)
+{
+    ASSERT_TAG(fetch, FETCH_TAG);
+    ASSERT(fetch->state == FETCH_BODY && fetch->body.framing != FRAMING_NONE);
+    fetch->expects = true;
+    fetch->expected = body_len;
+}
+
+void
 fetch_resume(struct fetch *fetch)
 {
     ASSERT_TAG(fetch, FETCH_TAG);
@@ -445,6 +515,9 @@ fetch_resume(struct fetch *fetch)
         return;
     fetch->paused = false;
     fetch->ready |= CHAN_READ; /* most likely */
-    fetch_deadline(fetch, fetch->origin->settings->between_bytes_ms);
+    if (fetch->paused_ms != 0)
+        fetch->body_until_ms += loop_now_ms() - fetch->paused_ms;
+    fetch->paused_ms = 0;
+    await_body(fetch);
     fetch_kick(fetch);
 }

@@ -10,11 +10,11 @@ fetch_switch(struct fetch *fetch, const struct http_response *response)
     struct slice protocol;
 
     if (fetch->upgrade.len == 0)
-        return fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "101 without being asked");
+        return fetch_fail(fetch, ERR_ORIGIN_UNASKED, "101 without being asked");
     if (!upgrade_is_granted(response, fetch->upgrade, &protocol))
-        return fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "101 for a protocol that was not asked for");
+        return fetch_fail(fetch, ERR_ORIGIN_UNASKED, "101 for a protocol that was not asked for");
     if (fetch_unsent(fetch))
-        return fetch_fail(fetch, ERR_ORIGIN_SYNTAX, "101 before the request was sent");
+        return fetch_fail(fetch, ERR_ORIGIN_UNASKED, "101 before the request was sent");
     loop_timer_clear(&fetch->timer);
     fetch->events.on_upgrade(fetch->arg, response, protocol);
     ASSERT(fetch->state == FETCH_OVER); /* taken or cancelled */

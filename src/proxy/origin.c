@@ -2,6 +2,7 @@
  * origin_free until the last connection and fetch were reaped. */
 #include "proxy/origin.h"
 
+#include "base/stats.h"
 #include "proxy/pool.h"
 
 enum { FAILED_LATELY_MS = 10000 };
@@ -94,6 +95,7 @@ origin_new(struct loop *loop, struct dns *dns, const struct origin_settings *set
     origin->dns = dns;
     origin->settings = settings;
     origin->refs = 1;
+    origin->in_use = &origin->own_in_use;
     origin->servers_n = settings->servers_n;
     list_init(&origin->idle);
     list_init(&origin->free_conns);
@@ -104,6 +106,34 @@ origin_new(struct loop *loop, struct dns *dns, const struct origin_settings *set
         init_server(&origin->servers[i], &settings->servers[i]);
     *out = origin;
     return OK;
+}
+
+void
+origin_count_in(struct origin *origin, atomic_uint *in_use)
+{
+    ASSERT_TAG(origin, ORIGIN_TAG);
+    ASSERT(atomic_load(&origin->own_in_use) == 0);
+    origin->in_use = in_use;
+}
+
+bool
+origin_claim(struct origin *origin)
+{
+    unsigned max = origin->settings->connections_max;
+
+    if (atomic_fetch_add_explicit(origin->in_use, 1, memory_order_relaxed) >= max && max > 0) {
+        (void)atomic_fetch_sub_explicit(origin->in_use, 1, memory_order_relaxed);
+        return false;
+    }
+    STAT_INC(origin_exchanges);
+    return true;
+}
+
+void
+origin_release(struct origin *origin)
+{
+    (void)atomic_fetch_sub_explicit(origin->in_use, 1, memory_order_relaxed);
+    STAT_DEC(origin_exchanges);
 }
 
 void

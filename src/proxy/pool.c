@@ -99,6 +99,14 @@ is_quiet(const struct origin_conn *conn)
     return recv(conn->chan.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && errno == EAGAIN;
 }
 
+bool
+pool_conn_speaks(const struct origin_conn *conn)
+{
+    char byte;
+
+    return recv(conn->chan.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 struct origin_conn *
 pool_take(struct origin *origin, struct origin_server *server)
 {

@@ -39,6 +39,9 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
         rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
     if (rc == OK)
         rc = make_loop_id(shared->loop_id);
+    shared->origins_in_use = mem_zalloc(settings->origins_n * sizeof(atomic_uint) + 1);
+    if (shared->origins_in_use == NULL)
+        rc = ERR_NOMEM;
     if (rc != OK)
         proxy_shared_free(&shared);
     else
@@ -56,6 +59,7 @@ proxy_shared_free(struct proxy_shared **slot)
         return;
     fill_table_free(&shared->fills);
     unstorable_free(&shared->unstorable);
+    mem_free(shared->origins_in_use);
     mem_free(shared);
 }
 
@@ -68,8 +72,11 @@ make_origins(struct proxy *proxy, struct dns *dns)
     proxy->origins = mem_zalloc(settings->origins_n * sizeof(struct origin *));
     if (proxy->origins == NULL)
         return ERR_NOMEM;
-    for (size_t i = 0; i < settings->origins_n && rc == OK; i++)
+    for (size_t i = 0; i < settings->origins_n && rc == OK; i++) {
         rc = origin_new(proxy->loop, dns, &settings->origins[i], &proxy->origins[i]);
+        if (rc == OK)
+            origin_count_in(proxy->origins[i], &proxy->shared->origins_in_use[i]);
+    }
     return rc;
 }
 

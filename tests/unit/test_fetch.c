@@ -489,6 +489,7 @@ setup(void **state)
                                                 .connect_ms = 1000,
                                                 .first_byte_ms = 2000,
                                                 .between_bytes_ms = 2000,
+                                                .interim_max = 20,
                                                 .idle_max = 4,
                                                 .idle_ms = 5000,
                                                 .head_limits = {1024, 8192, 100},
@@ -681,16 +682,38 @@ static const struct response_case response_cases[] = {
      OK,
      0,
      0},
-    {"bytes after a length", &get, {TX(OK_LEN(2) "hiHTTP/1.1 200"), WAIT_END}, 200, "hi", OK, 0, 0},
-    {"bytes after the last chunk",
+    {"RFC 9112 section 6.3: bytes after a length",
+     &get,
+     {TX(OK_LEN(2) "hiHTTP/1.1 200"), WAIT_END},
+     200,
+     "hi",
+     ERR_ORIGIN_FRAMING,
+     0,
+     0},
+    {"RFC 9112 section 6.3: bytes after the last chunk",
      &get,
      {TX(OK_CHUNKED "0\r\n\r\nHTTP/1.1 200"), WAIT_END},
      200,
      "",
-     OK,
+     ERR_ORIGIN_FRAMING,
      0,
      0},
-    {"bytes after a response to HEAD", &head, {TX(OK_LEN(2) "hi"), WAIT_END}, 200, "", OK, 0, 0},
+    {"RFC 9112 section 6.3: bytes after a response to HEAD",
+     &head,
+     {TX(OK_LEN(2) "hi"), WAIT_END},
+     200,
+     "",
+     ERR_ORIGIN_FRAMING,
+     0,
+     0},
+    {"RFC 9112 section 6.3: bytes after a 304",
+     &get,
+     {TX("HTTP/1.1 304 Not Modified\r\n\r\nhi"), WAIT_END},
+     304,
+     "",
+     ERR_ORIGIN_FRAMING,
+     0,
+     0},
     {"RFC 9110 section 15.2.1: 100 is swallowed",
      &get,
      {TX("HTTP/1.1 100 Continue\r\n\r\n" OK_LEN(2) "hi"), WAIT_END},
@@ -725,7 +748,7 @@ static const struct response_case response_cases[] = {
      {TX("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), WAIT_END},
      0,
      "",
-     ERR_ORIGIN_SYNTAX,
+     ERR_ORIGIN_UNASKED,
      0,
      0},
     {"RFC 9110 section 7.8: 101 for what was asked, and early bytes",
@@ -757,7 +780,7 @@ static const struct response_case response_cases[] = {
      {TX(SWITCH("h2c")), WAIT_END},
      0,
      "",
-     ERR_ORIGIN_SYNTAX,
+     ERR_ORIGIN_UNASKED,
      0,
      0},
     {"RFC 9110 section 7.8: 101 without the connection option",
@@ -765,7 +788,7 @@ static const struct response_case response_cases[] = {
      {TX("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"), WAIT_END},
      0,
      "",
-     ERR_ORIGIN_SYNTAX,
+     ERR_ORIGIN_UNASKED,
      0,
      0},
     {"RFC 9112 section 8: a short length",
@@ -1011,7 +1034,122 @@ a_paused_reader_meets_no_deadline(void **state)
     peer_finish(&fixture->peer);
 }
 
+/* A trickle passes no wait between bytes, yet ends; a body at the rate asked for goes on. */
+static void
+a_trickled_body_has_an_end(void **state)
+{
+    static const struct {
+        const char *why;
+        unsigned body_ms;
+        uint64_t rate_min;
+        enum err rc;
+    } cases[] = {
+        {"slower than the least rate", 60, 1000, ERR_ORIGIN_SLOW},
+        {"without a rate nothing extends the time", 60, 0, ERR_ORIGIN_SLOW},
+        {"a second for each byte", 60, 1, OK},
+        {"no limit", 0, 0, OK},
+    };
+    static const struct step slow[] = {{.act = ACCEPT},
+                                       {.act = EXPECT, .text = GET_TEXT},
+                                       TX(OK_LEN(12) "abcdefghij"),
+                                       WAIT_END,
+                                       {.act = END}};
+    static const struct step whole[] = {{.act = ACCEPT},
+                                        {.act = EXPECT, .text = GET_TEXT},
+                                        TX(OK_LEN(12) "abcdefghij"),
+                                        {.act = SLEEP, .n = 100},
+                                        TX("kl"),
+                                        {.act = END}};
+    struct fixture *fixture = *state;
+    int64_t slow_n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct owner *owner = fresh_owner();
+
+        print_message("case: %s\n", cases[i].why);
+        fixture->settings.body_ms = cases[i].body_ms;
+        fixture->settings.body_rate_min = cases[i].rate_min;
+        peer_begin(&fixture->peer, cases[i].rc == OK ? whole : slow);
+        fetch_one(fixture, &get, owner);
+        assert_int_equal(owner->rc, cases[i].rc);
+        slow_n += cases[i].rc != OK;
+        origin_free(&fixture->origin);
+        peer_finish(&fixture->peer);
+    }
+    assert_int_equal(counted(fixture, STAT_origin_slow), slow_n);
+    assert_int_equal(counted(fixture, STAT_origin_timeouts), slow_n);
+}
+
+/* A reader without room is not the origin's fault for the whole body either. */
+static void
+a_pause_does_not_use_up_the_time_of_a_body(void **state)
+{
+    static const struct step steps[] = {
+        {.act = ACCEPT}, {.act = EXPECT, .text = GET_TEXT}, TX(OK_LEN(6) "abcdef"), {.act = END}};
+    struct fixture *fixture = *state;
+    struct owner *owner = fresh_owner();
+
+    fixture->settings.body_ms = 100;
+    owner->pauses_n = 1;
+    owner->pause_ms = 250;
+    peer_begin(&fixture->peer, steps);
+    fetch_one(fixture, &get, owner);
+    assert_int_equal(owner->rc, OK);
+    assert_int_equal(owner->body_len, 6);
+    peer_finish(&fixture->peer);
+}
+
 /* --- connections --- */
+
+/* RFC 9112 section 9.2: what comes before the request was sent answers nothing. */
+static void
+bytes_before_the_request_are_no_answer(void **state)
+{
+    static const struct step steps[] = {{.act = ACCEPT}, TX(OK_LEN(4) "evil"), {.act = END}};
+    struct fixture *fixture = *state;
+    struct owner *owner = fresh_owner();
+
+    peer_begin(&fixture->peer, steps);
+    begin(fixture, &get, owner);
+    peer_finish(&fixture->peer); /* it has spoken, and the loop has not run yet */
+    loop_run(fixture->loop);
+    assert_int_equal(owner->status, 0);
+    assert_int_equal(owner->rc, ERR_ORIGIN_UNASKED);
+    assert_int_equal(counted(fixture, STAT_origin_refused_unasked), 1);
+}
+
+/* Counted over all that share the counter; a claim ends with its fetch. */
+static void
+connections_in_use_have_a_limit(void **state)
+{
+    static const struct step steps[] = {{.act = ACCEPT},
+                                        {.act = EXPECT, .text = GET_TEXT},
+                                        TX(OK_LEN(2) "hi"),
+                                        WAIT_END,
+                                        {.act = END}};
+    struct fixture *fixture = *state;
+    struct owner *owner = fresh_owner();
+    atomic_uint in_use = 1; /* another worker's */
+
+    fixture->settings.connections_max = 1;
+    assert_int_equal(origin_new(fixture->loop, fixture->dns, &fixture->settings, &fixture->origin),
+                     OK);
+    origin_count_in(fixture->origin, &in_use);
+    fetch_one(fixture, &get, owner);
+    assert_int_equal(owner->rc, ERR_ORIGIN_BUSY);
+    assert_int_equal(counted(fixture, STAT_origin_busy), 1);
+    assert_int_equal(in_use, 1);
+    in_use = 0;
+    peer_begin(&fixture->peer, steps);
+    owner = fresh_owner();
+    fetch_one(fixture, &get, owner);
+    assert_int_equal(owner->rc, OK);
+    assert_int_equal(in_use, 0);
+    assert_int_equal(counted(fixture, STAT_origin_exchanges), 0);
+    assert_int_equal(counted(fixture, STAT_origin_connections_idle), 1); /* not counted */
+    origin_free(&fixture->origin);
+    peer_finish(&fixture->peer);
+}
 
 static void
 kept_connections_are_used_again(void **state)
@@ -1689,6 +1827,11 @@ main(void)
         cmocka_unit_test_setup_teardown(heads_have_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(waits_have_deadlines, setup, teardown),
         cmocka_unit_test_setup_teardown(steady_progress_meets_no_deadline, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_trickled_body_has_an_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pause_does_not_use_up_the_time_of_a_body, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(bytes_before_the_request_are_no_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(connections_in_use_have_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_paused_reader_meets_no_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(kept_connections_are_used_again, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_connections_that_speak_are_dropped, setup, teardown),

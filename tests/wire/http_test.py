@@ -836,16 +836,18 @@ def test_a_head_too_large_is_502(origin, start_edge):
     assert edge.get("/a").status == 502
 
 
-def test_bytes_after_a_response_end_the_connection(origin, edge):
-    """What was not asked for belongs to nobody: no later request may get it."""
+def test_bytes_after_a_response_spoil_it(origin, edge):
+    """RFC 9112 section 6.3: they answer nothing, and an answer that ends before them is not to be
+    trusted (a head split by somebody's line break looks like this)."""
     origin.serve_with("/a", lambda held: (
-        held.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        held.send(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok"
                   b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), held.finish()))
     origin.serve("/b", 200, NO_STORE, b"good")
     client = edge.client()
-    assert client.get("/a").body == b"ok"
+    assert client.get("/a").status == 502
     for _ in range(5):
         assert client.get("/b").body == b"good"
+    edge.expect_stats(store_puts=0, origin_refused_framing=1)
 
 
 # --- the pool of origin connections
