@@ -17,8 +17,7 @@ enum lookup_kind lookup_classify(const struct http_request *request, enum cache_
 enum lookup_use {
     LOOKUP_FRESH,    /* send it */
     LOOKUP_STALE,    /* send it and validate in the background (RFC 5861 section 3) */
-    LOOKUP_VALIDATE, /* ask the origin first, with our validators when there are any */
-    LOOKUP_NO_MATCH  /* another variant */
+    LOOKUP_VALIDATE  /* ask the origin first, with our validators when there are any */
 };
 struct lookup_verdict {
     enum lookup_use use;
@@ -28,7 +27,7 @@ struct lookup_verdict {
     bool may_serve_on_error;     /* instead of a 500, 502, 503 or 504 too: RFC 5861 section 4 */
     bool may_serve_disconnected; /* when the origin cannot be reached: RFC 9111 section 4.2.4 */
 };
-/* `soft_purged`: stale whatever its lifetime. ttl_s is then 0 at most. */
+/* `object` is the request's variant: cache_vary_matches. `soft_purged`: stale whatever its lifetime. ttl_s is then 0 at most. */
 void lookup_judge(const struct cache_settings *settings, const struct http_request *request,
                   const struct cachectl *request_cc, const struct cache_object *object,
                   bool soft_purged, int64_t now_s, struct lookup_verdict *out);

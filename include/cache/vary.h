@@ -1,6 +1,11 @@
 /* Secondary keys. RFC 9111 section 4.1, RFC 9110 section 12.5.5.
  *
- * cache_object.vary holds a line for every nominated field: "name: value LF", or "name LF" when the
+ * cache_object.vary begins with the fields that the site has in its key, whatever the response says
+ * of them: "=name: value LF" each, or "=name LF" for what the request did not have. Their lines are
+ * kept byte for byte, in order, with a byte of 0x1f between them that no value can hold: no two
+ * requests that the origin could tell apart have one text.
+ *
+ * Then it holds a line for every nominated field: "name: value LF", or "name LF" when the
  * request did not have it. Values have their field lines joined by ", " and the blanks around
  * commas made one way; fields that are no lists stay as they were. What counts is what the origin
  * got: a field that Connection names is absent, and one that brink writes or drops
@@ -12,19 +17,24 @@
 
 enum { CACHE_VARY_NAMES_MAX = 64 };
 
-/* The nominated names (lower case, sorted, once each) with the request's values, blanks normalised,
- * as stored in cache_object.vary. *out_variant: its hash, 0 and empty text when the response does
- * not vary. ERR_LIMIT: cache_vary_is_star. ERR_NOMEM. */
+/* The text for the site's names (lower case) and this request; empty without names. ERR_NOMEM. */
+MUST_USE enum err cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
+                                    const struct http_fields *request, struct slice *out_keyed);
+
+/* `keyed` and the nominated names (lower case, sorted, once each) with the request's values, blanks
+ * normalised, as stored in cache_object.vary. *out_variant: its hash, 0 and empty text when the
+ * response does not vary. ERR_LIMIT: cache_vary_is_star. ERR_NOMEM. */
 MUST_USE enum err
-cache_vary_build(struct arena *arena, const struct http_fields *request,
+cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fields *request,
                  const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant);
 
 /* Vary: *, or as good as that: not a list of names, more than CACHE_VARY_NAMES_MAX of them, or by
  * X-Forwarded-For, in which brink writes the peer's address. */
 bool cache_vary_is_star(const struct http_fields *response);
 
-/* Do the request's fields equal the stored ones? */
-bool cache_vary_matches(struct slice vary, const struct http_fields *request);
+/* Do the request's fields equal the stored ones? `keyed`: of this request. What was stored when the
+ * site had other names in its key does not match. */
+bool cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fields *request);
 
 /* Is every field that this response's Vary nominates among the stored ones? */
 bool cache_vary_covers(struct slice vary, const struct http_fields *response);

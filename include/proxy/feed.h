@@ -12,7 +12,7 @@ struct feed;
 struct feed_plan {
     const struct http_request *request; /* copied */
     const struct site_settings *site;
-    struct slice scheme, host;
+    struct slice scheme, host, keyed;
     const struct sock_addr *peer;
     struct slice upgrade;     /* protocols to ask for, copied; only with `pass` */
     bool pass;                /* relay as it is: conditions go on, nothing is stored */

@@ -46,14 +46,14 @@ struct fill_head {
 MUST_USE enum err fill_table_new(struct store *store, uint64_t window_len, struct fill_table **out);
 void fill_table_free(struct fill_table **slot); /* after store_close: no fill is left */
 
-/* The fill under way for this key, or a new one (*out_created) with a put begun. One reference, the
- * caller's. ERR_NOMEM. */
+/* The fill under way for this key and these fields of the site's key (cache/vary.h), or a new one
+ * (*out_created) with a put begun. One reference, the caller's. ERR_NOMEM. */
 MUST_USE enum err fill_open(struct fill_table *table, const struct store_key *key,
-                            struct fill **out, bool *out_created);
+                            struct slice keyed, struct fill **out, bool *out_created);
 /* A new one that nobody else can join; `store_it`: with a put begun. */
 MUST_USE enum err fill_new_private(struct fill_table *table, const struct store_key *key,
                                    bool store_it, struct fill **out);
-bool fill_is_under_way(struct fill_table *table, const struct store_key *key);
+bool fill_is_under_way(struct fill_table *table, const struct store_key *key); /* of any fields */
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **slot);
 

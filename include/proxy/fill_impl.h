@@ -31,6 +31,7 @@ struct fill {
     struct fill_table *table;
     struct list link; /* in its bucket, under the shard's lock */
     struct store_key key;
+    struct slice keyed;
     uint64_t birth;
 
     pthread_mutex_t lock; /* everything below */

@@ -15,13 +15,15 @@ struct site_settings {
     size_t hosts_n;
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
-    bool pass;                   /* never look up nor store */
+    bool pass;                     /* never look up nor store */
+    const char *const *key_fields; /* names, lower case: part of the key, so passed on */
+    size_t key_fields_n;
     const char *const *upgrades; /* protocols that a connection may change to, lower case */
     size_t upgrades_n;
 };
 
 struct proxy_settings {
-    struct h1_limits head_limits;  /* of clients */
+    struct h1_limits head_limits; /* of clients */
     struct h1_body_limits body_limits;
     uint64_t request_body_max_len; /* 0: no limit */
     unsigned head_ms;              /* for a whole request head, from its first byte */

@@ -76,6 +76,7 @@ struct request {
     const struct site_settings *site;
     struct slice scheme, host;
     struct store_key key;
+    struct slice keyed; /* the fields that the site has in its key: cache/vary.h */
     struct cachectl cc;
     struct slice upgrade; /* protocols asked for that the site allows */
     enum lookup_kind kind;

@@ -92,10 +92,6 @@ lookup_judge(const struct cache_settings *settings, const struct http_request *r
 
     *out = (struct lookup_verdict){.age_s = fresh_age_s(object, now_s),
                                    .ttl_s = fresh_ttl_s(object, now_s)};
-    if (object->vary.len > 0 && !cache_vary_matches(object->vary, &request->fields)) {
-        out->use = decide(out, LOOKUP_NO_MATCH, REASON_VARY_MISS);
-        return;
-    }
     if (soft_purged && out->ttl_s > 0)
         out->ttl_s = 0;
     if (heeded != NULL && wants_no_cache(request, heeded)) {

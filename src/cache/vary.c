@@ -5,7 +5,7 @@
 #include "http/field.h"
 #include "http/steering.h"
 
-enum { LABEL_VARIANT = 'v' };
+enum { LABEL_VARIANT = 'v', KEYED_MARK = '=', LINES_MARK = 0x1f };
 
 /* Where a normalised value goes: into `out`, or, when that is NULL, against `want`. */
 struct sink {
@@ -184,7 +184,34 @@ collect_names(struct arena *arena, const struct http_fields *response,
 }
 
 enum err
-cache_vary_build(struct arena *arena, const struct http_fields *request,
+cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
+                  const struct http_fields *request, struct slice *out_keyed)
+{
+    static const char keyed_mark = KEYED_MARK, lines_mark = LINES_MARK;
+    struct http_out text;
+
+    *out_keyed = SLICE_NONE;
+    if (names_n == 0)
+        return OK;
+    http_out_init(&text, arena, 128);
+    for (size_t i = 0; i < names_n; i++) {
+        const struct http_field *first = find_sent(request, slice_from_str(names[i]));
+
+        http_out_text(&text, slice_of(&keyed_mark, 1));
+        http_out_str(&text, names[i]);
+        for (const struct http_field *field = first; field != NULL;
+             field = http_fields_next(request, field)) {
+            http_out_text(&text, field == first ? SLICE(": ") : slice_of(&lines_mark, 1));
+            http_out_text(&text, field->value);
+        }
+        http_out_str(&text, "\n");
+    }
+    *out_keyed = http_out_slice(&text);
+    return text.rc;
+}
+
+enum err
+cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fields *request,
                  const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant)
 {
     struct slice names[CACHE_VARY_NAMES_MAX + 1];
@@ -198,12 +225,13 @@ cache_vary_build(struct arena *arena, const struct http_fields *request,
     rc = collect_names(arena, response, names, &n);
     if (rc != OK)
         return rc;
-    if (n == 0) {
+    if (n == 0 && keyed.len == 0) {
         *out_vary = SLICE_NONE;
         *out_variant = 0;
         return OK;
     }
-    http_out_init(&text, arena, 128);
+    http_out_init(&text, arena, 128 + keyed.len);
+    http_out_text(&text, keyed);
     for (size_t i = 0; i < n; i++) {
         const struct http_field *field = find_sent(request, names[i]);
 
@@ -241,9 +269,22 @@ take_line(struct slice *rest, struct slice *out_name, struct slice *out_value)
     return out_name->len > 0;
 }
 
-bool
-cache_vary_matches(struct slice vary, const struct http_fields *request)
+static bool
+is_keyed_line(struct slice text)
 {
+    return text.len > 0 && text.ptr[0] == KEYED_MARK;
+}
+
+bool
+cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fields *request)
+{
+    if (keyed.len > 0) {
+        if (!slice_starts(vary, keyed))
+            return false;
+        vary = slice_skip(vary, keyed.len);
+    }
+    if (is_keyed_line(vary))
+        return false;
     while (vary.len > 0) {
         struct slice name, value;
         const struct http_field *field;
@@ -268,7 +309,7 @@ has_name(struct slice vary, struct slice wanted)
     struct slice name, value;
 
     while (vary.len > 0 && take_line(&vary, &name, &value))
-        if (slice_equal_nocase(name, wanted))
+        if (slice_equal_nocase(is_keyed_line(name) ? slice_skip(name, 1) : name, wanted))
             return true;
     return false;
 }

@@ -232,7 +232,7 @@ words_of(struct slice text)
     return list;
 }
 
-/* See cache/vary.h: "name: value" or "name" a line. */
+/* See cache/vary.h: "name: value" or "name" a line, a field of the site's key with "=" before. */
 static json_t *
 vary_of(struct slice vary)
 {

@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include "daemon/config_load.h"
+#include "http/msg.h"
 #include "http/url.h"
+
+enum { KEY_FIELDS_MAX = 16 }; /* each is sought in every request of the site */
 
 /* --- origins --- */
 
@@ -144,6 +147,48 @@ add_only_site(struct config_load *load)
     load->sites_n = 1;
 }
 
+/* Fields that are not for the origin, or ask for a part of the answer. */
+static bool
+may_be_in_key(enum http_token token)
+{
+    switch (token) {
+    case HTTP_CDN_LOOP:
+    case HTTP_CONTENT_LENGTH:
+    case HTTP_EXPECT:
+    case HTTP_HOST:
+    case HTTP_IF_MATCH:
+    case HTTP_IF_MODIFIED_SINCE:
+    case HTTP_IF_NONE_MATCH:
+    case HTTP_IF_RANGE:
+    case HTTP_IF_UNMODIFIED_SINCE:
+    case HTTP_MAX_FORWARDS:
+    case HTTP_RANGE:
+    case HTTP_VIA:
+        return false;
+    default:
+        return (http_token_flags(token) & F_HOP) == 0;
+    }
+}
+
+static void
+check_site_key_fields(struct config_load *load, size_t i)
+{
+    struct config_site *site = &load->sites[i];
+
+    if (site->key_fields.n > KEY_FIELDS_MAX)
+        config_load_fault(
+            load, load->site_lines[i],
+            "key_fields names %zu fields, each sought in every request; name %d at most",
+            site->key_fields.n, KEY_FIELDS_MAX);
+    for (size_t j = 0; j < site->key_fields.n; j++)
+        if (!may_be_in_key(http_token_from(slice_from_str(site->key_fields.items[j]))))
+            config_load_fault(load, load->site_lines[i],
+                              "key_fields: \"%s\" cannot be part of a key; take it away",
+                              site->key_fields.items[j]);
+    site->settings.key_fields = site->key_fields.items;
+    site->settings.key_fields_n = site->key_fields.n;
+}
+
 static void
 check_sites(struct config_load *load)
 {
@@ -154,6 +199,7 @@ check_sites(struct config_load *load)
     for (size_t i = 0; i < load->sites_n; i++) {
         check_site_origin(load, i);
         check_site_hosts(load, i);
+        check_site_key_fields(load, i);
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
         load->sites[i].settings.hosts_n = load->sites[i].hosts.n;
         load->sites[i].settings.upgrades = load->sites[i].upgrades.items;

@@ -28,7 +28,7 @@ struct feed {
     struct arena arena;
     struct http_request request;
     const struct site_settings *site;
-    struct slice scheme, host;
+    struct slice scheme, host, keyed;
     struct sock_addr peer;
     struct slice upgrade;
     bool pass, stale_if_error;
@@ -134,8 +134,8 @@ static enum err
 add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
     struct cache_labels labels = {0};
-    enum err rc = cache_vary_build(&feed->arena, &feed->request.fields, &response->fields,
-                                   &head->object.vary, &head->variant);
+    enum err rc = cache_vary_build(&feed->arena, feed->keyed, &feed->request.fields,
+                                   &response->fields, &head->object.vary, &head->variant);
 
     if (rc == ERR_LIMIT) {
         head->reason = REASON_VARY_STAR;
@@ -498,8 +498,8 @@ static enum err
 copy_request(struct feed *feed, const struct http_request *from)
 {
     struct http_request *to = &feed->request;
-    struct slice *texts[] = {&to->method_text, &to->target, &to->scheme,   &to->host,
-                             &to->path,        &to->query,  &feed->scheme, &feed->host};
+    struct slice *texts[] = {&to->method_text, &to->target,   &to->scheme, &to->host,   &to->path,
+                             &to->query,       &feed->scheme, &feed->host, &feed->keyed};
     enum err rc = OK;
 
     *to = *from;
@@ -568,6 +568,8 @@ start_fetch(struct feed *feed)
         .loop_id = feed->proxy->shared->loop_id,
         .peer = &feed->peer,
         .for_store = !feed->pass,
+        .key_fields = feed->site->key_fields,
+        .key_fields_n = feed->site->key_fields_n,
         .as_it_came = feed->site->pass,
         .upgrade = feed->upgrade,
     };
@@ -603,6 +605,7 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     feed->site = plan->site;
     feed->scheme = plan->scheme;
     feed->host = plan->host;
+    feed->keyed = plan->keyed;
     feed->peer = *plan->peer;
     feed->pass = plan->pass;
     feed->reason = plan->reason;

@@ -48,23 +48,26 @@ bucket_of(struct fill_table *table, const struct store_key *key)
     return &table->buckets[key->hash.lo % FILL_BUCKETS]; /* a bucket lies in one shard */
 }
 
+/* `keyed` NULL: whatever its fields. */
 static struct fill *
-bucket_find(struct list *bucket, const struct store_key *key)
+bucket_find(struct list *bucket, const struct store_key *key, const struct slice *keyed)
 {
     LIST_FOREACH (bucket, link) {
         struct fill *fill = CONTAINER_OF(link, struct fill, link);
 
         if (fill->key.hash.lo == key->hash.lo && fill->key.hash.hi == key->hash.hi &&
-            slice_equal(fill->key.text, key->text))
+            slice_equal(fill->key.text, key->text) &&
+            (keyed == NULL || slice_equal(fill->keyed, *keyed)))
             return fill;
     }
     return NULL;
 }
 
 static enum err
-fill_new(struct fill_table *table, const struct store_key *key, bool store_it, struct fill **out)
+fill_new(struct fill_table *table, const struct store_key *key, struct slice keyed, bool store_it,
+         struct fill **out)
 {
-    struct fill *fill = mem_zalloc(sizeof(*fill) + key->text.len);
+    struct fill *fill = mem_zalloc(sizeof(*fill) + key->text.len + keyed.len);
     enum err rc = OK;
 
     if (fill == NULL)
@@ -76,6 +79,9 @@ fill_new(struct fill_table *table, const struct store_key *key, bool store_it, s
     if (key->text.len > 0)
         memcpy(fill + 1, key->text.ptr, key->text.len);
     fill->key = (struct store_key){.hash = key->hash, .text = slice_of(fill + 1, key->text.len)};
+    fill->keyed = slice_of((char *)(fill + 1) + key->text.len, keyed.len);
+    if (keyed.len > 0)
+        memcpy((char *)(fill + 1) + key->text.len, keyed.ptr, keyed.len);
     (void)pthread_mutex_init(&fill->lock, NULL);
     list_init(&fill->readers);
     loop_timer_init(&fill->room_timer, fill_on_room_timer);
@@ -94,8 +100,8 @@ fill_new(struct fill_table *table, const struct store_key *key, bool store_it, s
 }
 
 enum err
-fill_open(struct fill_table *table, const struct store_key *key, struct fill **out,
-          bool *out_created)
+fill_open(struct fill_table *table, const struct store_key *key, struct slice keyed,
+          struct fill **out, bool *out_created)
 {
     pthread_mutex_t *lock = shard_lock(table, key);
     struct list *bucket = bucket_of(table, key);
@@ -103,12 +109,12 @@ fill_open(struct fill_table *table, const struct store_key *key, struct fill **o
     enum err rc = OK;
 
     (void)pthread_mutex_lock(lock);
-    fill = bucket_find(bucket, key);
+    fill = bucket_find(bucket, key, &keyed);
     *out_created = fill == NULL;
     if (fill != NULL) {
         *out = fill_ref(fill);
     } else {
-        rc = fill_new(table, key, true, &fill);
+        rc = fill_new(table, key, keyed, true, &fill);
         if (rc == OK) {
             list_push(bucket, &fill->link);
             *out = fill_ref(fill); /* one for the table */
@@ -122,7 +128,7 @@ enum err
 fill_new_private(struct fill_table *table, const struct store_key *key, bool store_it,
                  struct fill **out)
 {
-    return fill_new(table, key, store_it, out);
+    return fill_new(table, key, SLICE_NONE, store_it, out);
 }
 
 bool
@@ -132,7 +138,7 @@ fill_is_under_way(struct fill_table *table, const struct store_key *key)
     bool found;
 
     (void)pthread_mutex_lock(lock);
-    found = bucket_find(bucket_of(table, key), key) != NULL;
+    found = bucket_find(bucket_of(table, key), key, NULL) != NULL;
     (void)pthread_mutex_unlock(lock);
     return found;
 }

@@ -72,14 +72,12 @@ find_stored(struct request *req, struct finding *out)
     while (store_find(reader, &cursor, &out->stored)) {
         if (cache_object_decode(out->stored.meta, &out->object) != OK)
             continue;
-        if (!cache_vary_matches(out->object.vary, &req->http.fields)) {
+        if (!cache_vary_matches(out->object.vary, req->keyed, &req->http.fields)) {
             req->reason = REASON_VARY_MISS;
             continue;
         }
         lookup_judge(&req->site->cache, &req->http, &req->cc, &out->object, out->stored.soft_purged,
                      req->now_s, &out->verdict);
-        if (out->verdict.use == LOOKUP_NO_MATCH)
-            continue;
         out->found = true;
         req->reason = out->verdict.reason;
         return;
@@ -134,6 +132,7 @@ plan_feed(struct request *req, struct feed_plan *out)
         .site = req->site,
         .scheme = req->scheme,
         .host = req->host,
+        .keyed = req->keyed,
         .peer = req->peer,
     };
 }
@@ -149,7 +148,7 @@ revalidate_in_background(struct request *req, const struct finding *finding)
     struct fill *fill;
     bool created;
 
-    if (fill_open(req->proxy->shared->fills, &req->key, &fill, &created) != OK)
+    if (fill_open(req->proxy->shared->fills, &req->key, req->keyed, &fill, &created) != OK)
         return;
     if (created) {
         get.method = METHOD_GET;
@@ -270,7 +269,7 @@ judge_fill(struct request *req, struct fill *fill, struct lookup_verdict *verdic
         return JOIN_REPLACE;
     if (head == NULL)
         return JOIN_WAIT;
-    if (!cache_vary_matches(head->object.vary, &req->http.fields))
+    if (!cache_vary_matches(head->object.vary, req->keyed, &req->http.fields))
         return JOIN_ALONE;
     lookup_judge(&req->site->cache, &req->http, &req->cc, &head->object, false, req->now_s,
                  verdict);
@@ -325,7 +324,7 @@ fetch_together(struct request *req, const struct finding *finding)
     for (unsigned i = 0; i < OPEN_TRIES_MAX; i++) {
         enum joinable how;
         bool created;
-        enum err rc = fill_open(fills, &req->key, &req->fill, &created);
+        enum err rc = fill_open(fills, &req->key, req->keyed, &req->fill, &created);
 
         if (rc != OK)
             return request_answer_error(req, rc, err_text(rc));
@@ -519,8 +518,8 @@ on_parked(struct request *req)
 
     if (head == NULL)
         return failed ? on_fill_failed(req) : STEP_WAIT;
-    if (req->starter ||
-        (head->reason == REASON_STORED && cache_vary_matches(head->object.vary, &req->http.fields)))
+    if (req->starter || (head->reason == REASON_STORED &&
+                         cache_vary_matches(head->object.vary, req->keyed, &req->http.fields)))
         return failed ? on_fill_failed(req) : reply_from_fill(req, head); /* nothing is sent yet */
     /* Not for sharing, or another variant: everybody for himself. */
     req->reason = head->reason == REASON_STORED ? REASON_VARY_MISS : REASON_HIT_FOR_MISS;

@@ -151,5 +151,11 @@ request_on_vet(struct request *req)
         req->kind = LOOKUP_PASS;
         req->reason = req->upgrade.len > 0 ? REASON_UPGRADE : REASON_BYPASS;
     }
-    return request_goto(req, req->kind == LOOKUP_PASS ? REQUEST_ALONE : REQUEST_LOOKUP);
+    if (req->kind == LOOKUP_PASS)
+        return request_goto(req, REQUEST_ALONE);
+    rc = cache_keyed_build(&req->arena, req->site->key_fields, req->site->key_fields_n,
+                           &http->fields, &req->keyed);
+    if (rc != OK)
+        return request_answer_error(req, rc, err_text(rc));
+    return request_goto(req, REQUEST_LOOKUP);
 }

@@ -93,6 +93,7 @@ every_kind_is_read(void **state)
                   "  hosts = {\"WWW.Example.com:80\", \"example.com:8080\"}\n"
                   "  default_ttl = 1h\n"
                   "  heuristic = no\n"
+                  "  key_fields = {\"X-Forwarded-Proto\", Device}\n"
                   "}\n"
                   "admin \"127.0.0.1:8081\" { token = \"t0ken\" }\n"
                   "log { level = warn access = \"-\" access_format = json }\n",
@@ -128,6 +129,9 @@ every_kind_is_read(void **state)
     assert_string_equal(site->hosts[1], "example.com:8080");
     assert_int_equal(site->cache.default_ttl_s, 3600);
     assert_false(site->cache.heuristic);
+    assert_int_equal(site->key_fields_n, 2);
+    assert_string_equal(site->key_fields[0], "x-forwarded-proto");
+    assert_string_equal(site->key_fields[1], "device");
     assert_true(config->admin.on);
     assert_string_equal(config->admin.token, "t0ken");
     assert_int_equal(config->log.level, LOG_WARN);
@@ -202,6 +206,16 @@ faults_name_line_and_remedy(void **state)
         {"a host", "site \"a\" { hosts = {\"a b\"} }\n" ORIGIN,
          "conf:1: hosts: \"a b\" is not a host name; write names such as {\"www.example.com\", "
          "\"example.com\"}\n"},
+        {"a name of a field", "site \"a\" { key_fields = {\"X-A\", \"a b\"} }\n" ORIGIN,
+         "conf:1: key_fields: \"a b\" is not a name; write each once, such as {\"websocket\"} or "
+         "{\"X-Device\"}\n"},
+        {"a field that is in no key", ORIGIN "site \"a\" {\n key_fields = {\"Range\", \"TE\"} }\n",
+         "conf:2: key_fields: \"range\" cannot be part of a key; take it away\n"
+         "conf:2: key_fields: \"te\" cannot be part of a key; take it away\n"},
+        {"too many fields in a key",
+         ORIGIN "site \"a\" {\n key_fields = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q} "
+                "}\n",
+         "conf:2: key_fields names 17 fields, each sought in every request; name 16 at most\n"},
         {"an address", ORIGIN "listen \"8080\" {}\n",
          "conf:2: listen 8080 is not an address; write ADDRESS:PORT, such as 127.0.0.1:8080 or "
          "[::1]:8080\n"},

@@ -77,7 +77,7 @@ open_new(struct bench *bench, const char *text)
     struct fill *fill;
     bool created;
 
-    assert_int_equal(fill_open(bench->table, &key, &fill, &created), OK);
+    assert_int_equal(fill_open(bench->table, &key, SLICE_NONE, &fill, &created), OK);
     assert_true(created);
     return fill;
 }
@@ -251,19 +251,25 @@ one_fill_a_key(void **state)
 {
     struct bench *bench = *state;
     struct store_key key = key_of("k");
-    struct fill *fill = open_new(bench, "k"), *same, *private;
+    struct fill *fill = open_new(bench, "k"), *same, *private, *keyed;
     bool created;
 
     assert_true(fill_is_under_way(bench->table, &key));
-    assert_int_equal(fill_open(bench->table, &key, &same, &created), OK);
+    assert_int_equal(fill_open(bench->table, &key, SLICE_NONE, &same, &created), OK);
     assert_false(created);
     assert_ptr_equal(fill, same);
+    assert_int_equal(fill_open(bench->table, &key, SLICE("=a\n"), &keyed, &created), OK);
+    assert_true(created); /* another variant: not to be waited for */
+    assert_ptr_not_equal(fill, keyed);
     assert_int_equal(fill_new_private(bench->table, &key, true, &private), OK);
     assert_ptr_not_equal(fill, private);
     fill_fail(private, ERR_CANCELLED, "test");
     fill_unref(&private);
     fill_unref(&same);
     fill_fail(fill, ERR_CANCELLED, "test");
+    assert_true(fill_is_under_way(bench->table, &key)); /* the other variant's */
+    fill_fail(keyed, ERR_CANCELLED, "test");
+    fill_unref(&keyed);
     assert_false(fill_is_under_way(bench->table, &key));
     fill_unref(&fill);
 }

@@ -11,7 +11,7 @@ build(struct arena *arena, const char *request, const char *response, struct sli
 
     fields_from(arena, request, &asked);
     fields_from(arena, response, &answered);
-    return cache_vary_build(arena, &asked, &answered, out, out_variant);
+    return cache_vary_build(arena, SLICE_NONE, &asked, &answered, out, out_variant);
 }
 
 static void
@@ -156,12 +156,60 @@ matching(void **state)
         arena_init(&arena, 0);
         assert_int_equal(build(&arena, cases[i].stored, cases[i].vary, &vary, &variant), OK);
         fields_from(&arena, cases[i].later, &later);
-        assert_int_equal(cache_vary_matches(vary, &later), cases[i].want);
+        assert_int_equal(cache_vary_matches(vary, SLICE_NONE, &later), cases[i].want);
         assert_int_equal(build(&arena, cases[i].later, cases[i].vary, &vary_later, &variant_later),
                          OK);
         assert_int_equal(variant == variant_later, cases[i].want);
         arena_fini(&arena);
     }
+}
+
+/* The fields that the site has in its key: exactly what the origin could tell apart. */
+static void
+keyed_texts(void **state)
+{
+    static const char *const names[] = {"accept", "x-device"};
+    static const struct {
+        const char *why, *request, *want;
+    } cases[] = {
+        {"absent", "", "=accept\n=x-device\n"},
+        {"empty is not absent", "X-Device:", "=accept\n=x-device: \n"},
+        {"byte for byte", "X-DEVICE: a , B,c\nAccept: */*", "=accept: */*\n=x-device: a , B,c\n"},
+        {"lines in order", "X-Device: b\nFoo: 1\nx-device: a",
+         "=accept\n=x-device: b\x1f"
+         "a\n"},
+        {"lines are not one line", "X-Device: b, a", "=accept\n=x-device: b, a\n"},
+        {"an empty second line", "X-Device: b\nX-Device:", "=accept\n=x-device: b\x1f\n"},
+        {"RFC 9110 section 7.6.1: what Connection names", "Connection: x-device\nX-Device: a",
+         "=accept\n=x-device\n"},
+    };
+    struct slice texts[ARRAY_LEN(cases)], vary;
+    struct http_fields asked[ARRAY_LEN(cases)], response;
+    struct arena arena;
+    uint64_t variant;
+
+    (void)state;
+    arena_init(&arena, 0);
+    fields_from(&arena, "Vary: Foo", &response);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        print_message("case: %s\n", cases[i].why);
+        fields_from(&arena, cases[i].request, &asked[i]);
+        assert_int_equal(cache_keyed_build(&arena, names, ARRAY_LEN(names), &asked[i], &texts[i]),
+                         OK);
+        assert_text(texts[i], cases[i].want);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(cache_vary_build(&arena, texts[i], &asked[i], &response, &vary, &variant),
+                         OK);
+        assert_true(variant != 0 && cache_vary_covers(vary, &response));
+        for (size_t j = 0; j < ARRAY_LEN(cases); j++)
+            assert_int_equal(cache_vary_matches(vary, texts[j], &asked[i]),
+                             slice_is(texts[j], cases[i].want));
+        assert_false(cache_vary_matches(vary, SLICE_NONE, &asked[i]));
+        assert_false(cache_vary_matches(SLICE_NONE, texts[i], &asked[i]));
+        assert_false(cache_vary_matches(vary, slice_first(texts[i], 8), &asked[i]));
+    }
+    arena_fini(&arena);
 }
 
 /* From a disk: anything may stand there. */
@@ -177,11 +225,11 @@ damaged_texts_match_nothing(void **state)
     (void)state;
     arena_init(&arena, 0);
     fields_from(&arena, "Foo: 1", &request);
-    assert_true(cache_vary_matches(SLICE("foo: 1\n"), &request));
-    assert_true(cache_vary_matches(SLICE_NONE, &request));
+    assert_true(cache_vary_matches(SLICE("foo: 1\n"), SLICE_NONE, &request));
+    assert_true(cache_vary_matches(SLICE_NONE, SLICE_NONE, &request));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         print_message("case: %s\n", cases[i]);
-        assert_false(cache_vary_matches(slice_from_str(cases[i]), &request));
+        assert_false(cache_vary_matches(slice_from_str(cases[i]), SLICE_NONE, &request));
     }
     arena_fini(&arena);
 }
@@ -200,6 +248,7 @@ covering(void **state)
         {"more", "foo: 1\n", "Vary: Foo, Bar", false},
         {"the first one", "", "Vary: Foo", false},
         {"star", "foo: 1\n", "Vary: *", false},
+        {"in the site's key", "=foo: 1\n", "Vary: Foo", true},
         {"as good as star", "foo: 1\n", "Vary: X-Forwarded-For", false},
         {"what brink writes or drops", "foo: 1\n", "Vary: Foo, X-Forwarded-Host, X_A", true},
         {"part of a name", "foo: 1\n", "Vary: fo", false},
@@ -238,7 +287,8 @@ no_memory(void **state)
 
         arena.used_max = used_len + room;
         arena.used_len = used_len;
-        assert_int_equal(cache_vary_build(&arena, &request, &response, &vary, &variant), ERR_NOMEM);
+        assert_int_equal(cache_vary_build(&arena, SLICE_NONE, &request, &response, &vary, &variant),
+                         ERR_NOMEM);
         assert_text(vary, "before");
     }
     arena_fini(&arena);
@@ -248,13 +298,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),
-        cmocka_unit_test(what_matches_nothing),
-        cmocka_unit_test(too_many_names),
-        cmocka_unit_test(matching),
-        cmocka_unit_test(damaged_texts_match_nothing),
-        cmocka_unit_test(covering),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(texts),          cmocka_unit_test(what_matches_nothing),
+        cmocka_unit_test(too_many_names), cmocka_unit_test(matching),
+        cmocka_unit_test(keyed_texts),    cmocka_unit_test(damaged_texts_match_nothing),
+        cmocka_unit_test(covering),       cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
