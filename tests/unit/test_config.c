@@ -360,20 +360,16 @@ faults_of_the_command_line(void **state)
         {"no value", NULL, "http://a", "store.size",
          "brink: --set store.size has no =; write --set KEY=VALUE, such as store.size=64MB\n"},
         {"a bad value", NULL, "http://a", "origin.connect_timeout=1h",
-         "brink: --set origin.connect_timeout=1h: connect_timeout = 1h is out of range; give 10ms "
+         "brink: --set origin.connect_timeout: connect_timeout = 1h is out of range; give 10ms "
          "to "
          "1m\n"},
         {"a list too long", NULL, "http://a",
          "site.hosts=a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,"
          "a,a,a,a,"
          "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a",
-         "brink: --set "
-         "site.hosts=a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,"
-         "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a: more than 64 items; write the "
-         "list in "
-         "a file\n"},
+         "brink: --set site.hosts: more than 64 items; write the list in a file\n"},
         {"a server's", NULL, "http://a", "server.weight=2",
-         "brink: --set server.weight=2: this belongs to one server; set it in the file\n"},
+         "brink: --set server.weight: this belongs to one server; set it in the file\n"},
     };
 
     (void)state;
