@@ -14,8 +14,9 @@ PACKAGES_BUILD=(
 PACKAGES_RUN=(curl)
 
 # The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
-# documents (python3.11-doc) and a real metrics parser (promtool, in prometheus).
-PACKAGES_TEST=(python3-pytest curl wget nginx-light apache2 prometheus python3.11-doc)
+# documents (python3.11-doc), a real metrics parser (promtool, in prometheus) and another parser of
+# requests (nodejs).
+PACKAGES_TEST=(python3-pytest curl wget nginx-light apache2 nodejs prometheus python3.11-doc)
 
 PACKAGES_BENCH=(wrk nginx-light)
 
