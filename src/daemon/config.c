@@ -12,6 +12,15 @@ enum { FILE_MAX_LEN = 4 << 20, FAULTS_MAX = 100 };
 
 /* --- what the parts share --- */
 
+/* A fault repeats what the file says: one line, and nothing that a terminal would act on. */
+static void
+blank_controls(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 void
 config_load_fault(struct config_load *load, unsigned line, const char *format, ...)
 {
@@ -24,6 +33,7 @@ config_load_fault(struct config_load *load, unsigned line, const char *format, .
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    blank_controls(text);
     if (config_load_ok(load, arena_printf(load->arena, &copy, "%s", text))) {
         load->faults[load->faults_n] =
             (struct config_fault){line, (unsigned)load->faults_n, copy.ptr};

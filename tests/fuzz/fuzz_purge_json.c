@@ -1,0 +1,30 @@
+/* Orders to purge, as the admin listener gets them. What is accepted asks for something, within the
+ * limits; what is not is answered. */
+#include <jansson.h>
+
+#include "daemon/admin_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct admin_order order;
+    json_t *answer = NULL;
+    struct arena arena;
+    enum err rc;
+
+    arena_init(&arena, 0);
+    rc = admin_order_parse(&arena, slice_of(data, len), &order, &answer);
+    if (rc == OK) {
+        ASSERT(answer == NULL && order.what != NULL);
+        ASSERT(order.rows_n > 0 && order.items_n <= ADMIN_PURGE_ITEMS_MAX);
+    } else {
+        ASSERT(rc == ERR_SYNTAX && json_is_string(json_object_get(answer, "error")));
+        ASSERT(json_is_string(json_object_get(answer, "hint")));
+    }
+    json_decref(answer);
+    json_decref(admin_text(slice_of(data, len)));
+    arena_fini(&arena);
+    return 0;
+}
