@@ -36,16 +36,20 @@ static void
 check_vary(struct arena *arena, const struct http_fields *request,
            const struct http_fields *response)
 {
+    static const char *const names[] = {"foo"};
     uint64_t variant = 0;
-    struct slice vary;
-    enum err rc = cache_vary_build(arena, request, response, &vary, &variant);
+    struct slice vary, keyed;
+    enum err rc;
+
+    ASSERT(cache_keyed_build(arena, names, ARRAY_LEN(names), request, &keyed) == OK);
+    rc = cache_vary_build(arena, keyed, request, response, &vary, &variant);
 
     if (cache_vary_is_star(response)) {
         ASSERT(rc == ERR_LIMIT);
         return;
     }
     ASSERT(rc == OK && (vary.len > 0) == (variant != 0));
-    ASSERT(cache_vary_matches(vary, request) && cache_vary_covers(vary, response));
+    ASSERT(cache_vary_matches(vary, keyed, request) && cache_vary_covers(vary, response));
 }
 
 int
