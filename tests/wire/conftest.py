@@ -23,6 +23,20 @@ def pytest_configure(config):
         config.addinivalue_line("markers", line)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", default="1/1", metavar="N/M",
+                     help="every Mth test from the Nth on: M runs side by side are the whole")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """After -k and -m, so that the parts are of one size."""
+    part, _, parts = config.getoption("--part").partition("/")
+    chosen = items[int(part) - 1::int(parts)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 def pytest_report_header():
     return f"brink: {build_folder()}"
 
