@@ -1,22 +1,34 @@
-/* evhttp behind a narrow door. Its connection may die while a request waits for its answer: the
- * close callback then forgets libevent's request, and ours lives on until it is answered into
- * nothing. */
+/* evhttp behind a narrow door; one at a time in a process. Its connection may die while a request
+ * waits for its answer: the close callback then forgets libevent's request, and ours lives on until
+ * it is answered into nothing. */
 #include "net/httpd.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/loop.h"
+
+enum { SHORTAGE_MS = 100 };
 
 struct httpd {
     struct evhttp *http;
+    struct loop *loop;
+    struct evconnlistener *listener; /* evhttp's */
+    struct loop_timer timer;         /* set while there is a shortage */
     httpd_fn *fn;
     void *arg;
 };
+
+/* The one there is: a listener's error callback is told of nothing but evhttp. */
+static struct httpd *serving;
 
 struct httpd_request {
     struct evhttp_request *theirs; /* NULL: the client has gone */
@@ -45,6 +57,39 @@ on_request(struct evhttp_request *theirs, void *arg)
     httpd->fn(httpd->arg, request);
 }
 
+/* No descriptor or no memory for a connection: without a pause libevent would try again at once,
+ * and write a line each time. */
+static void
+on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    LOG(WARN, listener, "what=admin reason=\"accept: %s\" paused_ms=%d", strerror(errno),
+        SHORTAGE_MS);
+    (void)evconnlistener_disable(listener);
+    loop_timer_set(serving->loop, &serving->timer, SHORTAGE_MS);
+}
+
+static void
+on_shortage_over(struct loop_timer *timer)
+{
+    struct httpd *httpd = CONTAINER_OF(timer, struct httpd, timer);
+
+    if (evconnlistener_enable(httpd->listener) != 0)
+        loop_timer_set(httpd->loop, timer, SHORTAGE_MS);
+}
+
+/* Takes fd when it is true. */
+static bool
+listen_on(struct httpd *httpd, int fd)
+{
+    struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(httpd->http, fd);
+
+    if (bound == NULL)
+        return false;
+    httpd->listener = evhttp_bound_socket_get_listener(bound);
+    evconnlistener_set_error_cb(httpd->listener, on_accept_error);
+    return true;
+}
+
 enum err
 httpd_start(struct loop *loop, int fd, const struct httpd_settings *settings, httpd_fn *fn,
             void *arg, struct httpd **out)
@@ -52,13 +97,20 @@ httpd_start(struct loop *loop, int fd, const struct httpd_settings *settings, ht
     struct httpd *httpd = mem_zalloc(sizeof(*httpd));
     unsigned timeout_s = settings->timeout_ms / 1000;
 
-    if (httpd != NULL)
-        httpd->http = evhttp_new(loop_base(loop));
-    if (httpd == NULL || httpd->http == NULL || evhttp_accept_socket(httpd->http, fd) != 0) {
+    ASSERT(serving == NULL);
+    if (httpd == NULL) {
+        (void)close(fd);
+        return ERR_NOMEM;
+    }
+    httpd->loop = loop;
+    loop_timer_init(&httpd->timer, on_shortage_over);
+    httpd->http = evhttp_new(loop_base(loop));
+    if (httpd->http == NULL || !listen_on(httpd, fd)) {
         (void)close(fd);
         httpd_stop(&httpd);
         return ERR_NOMEM;
     }
+    serving = httpd;
     httpd->fn = fn;
     httpd->arg = arg;
     evhttp_set_allowed_methods(httpd->http, 0xffff); /* what is not allowed is ours to answer */
@@ -74,11 +126,16 @@ httpd_start(struct loop *loop, int fd, const struct httpd_settings *settings, ht
 void
 httpd_stop(struct httpd **slot)
 {
-    if (*slot == NULL)
+    struct httpd *httpd = *slot;
+
+    if (httpd == NULL)
         return;
-    if ((*slot)->http != NULL)
-        evhttp_free((*slot)->http);
-    mem_free(*slot);
+    loop_timer_clear(&httpd->timer);
+    if (httpd->http != NULL)
+        evhttp_free(httpd->http);
+    if (serving == httpd)
+        serving = NULL;
+    mem_free(httpd);
     *slot = NULL;
 }
 

@@ -169,3 +169,18 @@ def test_the_access_log_is_begun_anew_on_a_signal(origin, start_edge, tmp_path):
         edge.process.send_signal(getattr(signal, name))
         edge.wait_until(log.exists, "the new file")
     assert len(list(tmp_path.glob("access.SIG*"))) == 2
+
+
+def test_too_few_descriptors_do_not_stop_it(origin, start_edge):
+    """An operator who cannot be accepted now is answered later, and the log tells it quietly."""
+    edge = start_edge(origin=origin.url, files_limit=60)
+    crowd = []
+    while edge.descriptors() < 60:
+        crowd.append(Client(edge.port))
+    waiting = edge.keep(Client(edge.admin_port))
+    waiting.send_request("GET", "/healthz")
+    edge.wait_log("what=admin reason=\"accept: ")
+    for client in crowd:
+        client.close()
+    assert waiting.read_response().status == 200
+    assert len(edge.log_text().splitlines()) < 300
