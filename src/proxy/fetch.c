@@ -84,11 +84,11 @@ fetch_unsent(const struct fetch *fetch)
     return !fetch->ended || fetch->head_sent < fetch->head_len || fetch->out_off < fetch->out_len;
 }
 
-/* A request cut short must not look like a whole one: the connection is reset. */
+/* A request cut short must not look like a whole one: the connection is reset. RFC 9112 section 8. */
 void
 fetch_drop_conn(struct fetch *fetch)
 {
-    pool_conn_close(&fetch->conn, fetch->counted && fetch_unsent(fetch));
+    pool_conn_close(&fetch->conn, fetch->counted && (fetch->refused || fetch_unsent(fetch)));
     fetch->ready = 0;
     fetch->counted = false;
 }

@@ -59,8 +59,9 @@ conn_on_reply(void *arg)
     struct conn *conn = arg;
     struct request *req = conn->req;
 
-    /* A body that is not whole by now would have to be read to find the next request. */
-    if (conn->body_open && req->feed == NULL)
+    /* A body that is not whole by now would have to be read to find the next request: nobody reads
+     * it on, for an origin that answers early loses its connection (RFC 9112 section 9.3). */
+    if (conn->body_open)
         req->reply.close = true;
     conn->continue_due = false;
     put_framing(conn);
