@@ -146,10 +146,34 @@ reply_not_modified(struct request *req, const struct reply_source *source)
         set_reply(req, 304, head, false, 0);
 }
 
+/* A 426 says what to change to (RFC 9110 section 15.5.22): what the site allows, for the origin's
+ * own Upgrade was for its connection. */
+static struct slice
+offer_upgrade(struct request *req, struct slice head)
+{
+    struct http_out out;
+
+    if (req->site->upgrades_n == 0)
+        return head;
+    http_out_init(&out, &req->arena, head.len + 128);
+    http_out_text(&out, head);
+    http_out_str(&out, "Connection: upgrade\r\nUpgrade: ");
+    for (size_t i = 0; i < req->site->upgrades_n; i++) {
+        http_out_str(&out, i == 0 ? "" : ", ");
+        http_out_str(&out, req->site->upgrades[i]);
+    }
+    http_out_str(&out, "\r\n");
+    return out.rc == OK ? http_out_slice(&out) : head;
+}
+
 static bool
 reply_whole(struct request *req, const struct reply_source *source)
 {
-    set_reply(req, source->object->status, source->head, source->has_length, source->length);
+    struct slice head = source->head;
+
+    if (source->object->status == 426)
+        head = offer_upgrade(req, head);
+    set_reply(req, source->object->status, head, source->has_length, source->length);
     return take_body(req, source, 0, source->length);
 }
 

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from client import request_bytes
+from client import DEADLINE_S, request_bytes
 from edge import run_tool
 
 KIB = 1024
@@ -56,6 +56,7 @@ class Tunnel:
         self.head = self.client.read_head()
         assert self.head.status == 101
         self.origin_sock = self.held.conn.sock
+        self.origin_sock.settimeout(DEADLINE_S)
         self.sock = self.client.sock
 
     def to_client(self, n):
@@ -266,6 +267,16 @@ def test_hints_may_come_before_the_101(origin, edge):
     assert [hint.status for hint in tunnel.head.interim] == [103]
     assert tunnel.to_client(5) == b"early"
     tunnel.echo()
+
+
+def test_9110_15_5_22_a_426_says_what_the_site_would_change_to(origin, edge):
+    """The origin's Upgrade ends with its connection; the answer needs one, so brink writes it."""
+    origin.serve("/chat", 426, [("Connection", "upgrade, X-Hop"), ("X-Hop", "1"),
+                                ("Upgrade", "h2c, websocket"), ("Cache-Control", "no-store")], b"no")
+    response = edge.get("/chat")
+    assert (response.status, response.body) == (426, b"no")
+    assert response["Upgrade"] == "websocket" and response["Connection"] == "upgrade"
+    assert "X-Hop" not in response.fields
 
 
 # --- smuggling: no tunnel, no bytes in it
