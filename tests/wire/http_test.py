@@ -943,7 +943,7 @@ def test_a_client_that_leaves_ends_an_unstorable_fetch(origin, edge):
     edge.expect_stats(requests_active=0, fills_open=0)
 
 
-# --- what is refused
+# --- what is refused: the grammar itself is strict_requests_test.py's
 
 
 def get(*lines, target=b"/a", version=b"HTTP/1.1"):
@@ -952,134 +952,6 @@ def get(*lines, target=b"/a", version=b"HTTP/1.1"):
 
 def post(*lines, body=b""):
     return b"\r\n".join([b"POST /a HTTP/1.1", b"Host: site.test", *lines, b"", b""]) + body
-
-
-HOST = b"Host: site.test"
-REFUSED = [
-    # RFC 9112 section 2.2
-    ("bare LF", 400, b"GET /a HTTP/1.1\nHost: site.test\n\n"),
-    ("bare LF after a field", 400, b"GET /a HTTP/1.1\r\nHost: site.test\nX: 1\r\n\r\n"),
-    ("bare CR in a value", 400, get(HOST, b"X: a\rb")),
-    ("NUL in a value", 400, get(HOST, b"X: a\x00b")),
-    ("blank before the first field", 400, b"GET /a HTTP/1.1\r\n Host: site.test\r\n\r\n"),
-    # section 3
-    ("two blanks", 400, b"GET  /a HTTP/1.1\r\nHost: site.test\r\n\r\n"),
-    ("tab for a blank", 400, b"GET\t/a HTTP/1.1\r\nHost: site.test\r\n\r\n"),
-    ("blank at the end", 400, b"GET /a HTTP/1.1 \r\nHost: site.test\r\n\r\n"),
-    ("no version", 400, b"GET /a\r\nHost: site.test\r\n\r\n"),
-    ("lower case version", 400, get(HOST, version=b"http/1.1")),
-    ("version 2.0", 505, get(HOST, version=b"HTTP/2.0")),
-    ("version 1.1x", 400, get(HOST, version=b"HTTP/1.1x")),
-    ("method not a token", 400, b"G(T /a HTTP/1.1\r\nHost: site.test\r\n\r\n"),
-    ("blank in the target", 400, get(HOST, target=b"/a b")),
-    ("control in the target", 400, get(HOST, target=b"/a\x01b")),
-    ("fragment in the target", 400, get(HOST, target=b"/a#b")),
-    ("target without a slash", 400, get(HOST, target=b"a")),
-    ("asterisk for GET", 400, get(HOST, target=b"*")),
-    ("another scheme", 400, get(HOST, target=b"ftp://site.test/a")),
-    ("userinfo in the target", 400, get(HOST, target=b"http://me@site.test/a")),
-    # section 3.2
-    ("no Host", 400, get(b"X: 1")),
-    ("two Hosts", 400, get(HOST, HOST)),
-    ("two Hosts that differ", 400, get(HOST, b"Host: other.test")),
-    ("two names in one Host", 400, get(b"Host: site.test, other.test")),
-    ("userinfo in Host", 400, get(b"Host: me@site.test")),
-    ("path in Host", 400, get(b"Host: site.test/x")),
-    ("blank in Host", 400, get(b"Host: site test")),
-    ("port not a number", 400, get(b"Host: site.test:http")),
-    ("port too large", 400, get(b"Host: site.test:65536")),
-    # section 5
-    ("blank before the colon", 400, get(HOST, b"X : 1")),
-    ("no colon", 400, get(HOST, b"X")),
-    ("no name", 400, get(HOST, b": 1")),
-    ("name not a token", 400, get(HOST, b"X(: 1")),
-    ("folded field", 400, get(HOST, b"X: a", b" b")),
-    ("folded with a tab", 400, get(HOST, b"X: a", b"\tb")),
-    # section 6
-    ("length and chunked", 400,
-     post(b"Content-Length: 3", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n")),
-    ("chunked and length", 400,
-     post(b"Transfer-Encoding: chunked", b"Content-Length: 3", body=b"0\r\n\r\n")),
-    ("two lengths", 400, post(b"Content-Length: 3", b"Content-Length: 4", body=b"abc")),
-    ("the same length twice", 400, post(b"Content-Length: 3", b"Content-Length: 3", body=b"abc")),
-    ("a list of lengths", 400, post(b"Content-Length: 3, 3", body=b"abc")),
-    ("length with a plus", 400, post(b"Content-Length: +3", body=b"abc")),
-    ("negative length", 400, post(b"Content-Length: -3", body=b"abc")),
-    ("length in hex", 400, post(b"Content-Length: 0x3", body=b"abc")),
-    ("empty length", 400, post(b"Content-Length:", body=b"abc")),
-    ("length beyond 64 bits", {400, 413}, post(b"Content-Length: 18446744073709551617", body=b"abc")),
-    ("unknown coding", {400, 501}, post(b"Transfer-Encoding: gzip", body=b"abc")),
-    ("coding before chunked", {400, 501}, post(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n")),
-    ("chunked twice", 400, post(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n")),
-    ("chunked in two fields", 400,
-     post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n")),
-    ("chunked then identity", {400, 501},
-     post(b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n")),
-    ("almost chunked", {400, 501}, post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n")),
-    ("vertical tab before chunked", {400, 501}, post(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n")),
-    ("chunked in HTTP/1.0", 400, b"POST /a HTTP/1.0\r\nHost: site.test\r\n"
-     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    # limits
-    ("target too long", 414, get(HOST, target=b"/" + b"a" * 70000)),
-    ("head too large", 431, get(HOST, *[b"X-%d: %s" % (i, b"y" * 1000) for i in range(90)])),
-    ("too many fields", 431, get(HOST, *[b"X-%d: y" % i for i in range(250)])),
-]
-
-
-@pytest.mark.parametrize("why, status, raw", REFUSED, ids=[row[0] for row in REFUSED])
-def test_an_unclear_request_is_refused_and_the_connection_closed(shared_edge, why, status, raw):
-    """Nothing of it, nor of what follows on the connection, reaches the origin."""
-    edge, origin = shared_edge
-    before = origin.count()
-    with Client(edge.port) as client:
-        client.send(raw + request_bytes("GET", "/smuggled"))
-        response = client.read_response()
-        assert response.status in (status if isinstance(status, set) else {status})
-        assert response["Connection"].lower() == "close"
-        client.expect_closed()
-    assert origin.count() == before
-
-
-BAD_CHUNKS = [
-    ("size not hex", b"g\r\nhello\r\n0\r\n\r\n"),
-    ("no size", b"\r\nhello\r\n0\r\n\r\n"),
-    ("size with 0x", b"0x5\r\nhello\r\n0\r\n\r\n"),
-    ("negative size", b"-5\r\nhello\r\n0\r\n\r\n"),
-    ("size with a blank before", b" 5\r\nhello\r\n0\r\n\r\n"),
-    ("size beyond 64 bits", b"10000000000000005\r\nhello\r\n0\r\n\r\n"),
-    ("bare LF after the size", b"5\nhello\r\n0\r\n\r\n"),
-    ("no CRLF after the data", b"5\r\nhelloX\r\n0\r\n\r\n"),
-    ("bare LF after the data", b"5\r\nhello\n0\r\n\r\n"),
-    ("bare CR in an extension", b"5;a\rb\r\nhello\r\n0\r\n\r\n"),
-    ("bad trailer", b"5\r\nhello\r\n0\r\nX : 1\r\n\r\n"),
-    ("folded trailer", b"5\r\nhello\r\n0\r\nX: 1\r\n 2\r\n\r\n"),
-]
-
-
-@pytest.mark.parametrize("why, raw", BAD_CHUNKS, ids=[row[0] for row in BAD_CHUNKS])
-def test_a_bad_chunk_ends_the_request_and_the_connection(start_edge, why, raw):
-    """RFC 9112 section 7.1. The origin may have begun to read: it must not get a whole request."""
-    origin = Origin()  # of our own: here it may see half a request
-    edge = start_edge(origin=origin.url)
-    whole = []
-
-    def read(held):
-        try:
-            whole.append(held.body)
-        except (h1.Truncated, h1.Malformed, OSError):
-            pass
-        held.close()
-
-    origin.take = read
-    with Client(edge.port) as client:
-        client.send(post(b"Transfer-Encoding: chunked", body=raw) + request_bytes("GET", "/smuggled"))
-        response = client.read_response()
-        assert response.status == 400
-        assert response["Connection"].lower() == "close"
-        client.expect_closed()
-    edge.expect_stats(requests_active=0)
-    origin.stop()
-    assert not whole
 
 
 @pytest.mark.parametrize("method, target", [("CONNECT", "site.test:80"), ("TRACE", "/a")])
