@@ -24,7 +24,7 @@
 #include "net/loop.h"
 #include "proxy/proxy.h"
 
-enum { BODY_LEN = 300000, FAILURES_MAX = 60, HANG_S = 4 };
+enum { BODY_LEN = 300000, FAILURES_MAX = 60, HANG_S = 30 };
 
 struct bench {
     char path[64];
