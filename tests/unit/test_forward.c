@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "cache/purge.h"
 #include "http/h1_parse.h"
 #include "proxy/forward.h"
 
@@ -19,16 +20,15 @@ struct how {
 };
 
 static struct slice
-forward(struct arena *arena, const char *request_text, const struct how *how)
+forward_to(struct arena *arena, const struct http_request *request, struct slice host,
+           const struct how *how)
 {
-    struct http_request request = {0};
-    struct h1_fault fault = {0};
     struct sock_addr peer;
     struct slice head;
     struct forward_plan plan = {
-        .request = &request,
+        .request = request,
         .scheme = SLICE("http"),
-        .host = SLICE("example.com"),
+        .host = host,
         .node_name = "brink",
         .loop_id = "00c0ffee00c0ffee",
         .peer = &peer,
@@ -43,10 +43,19 @@ forward(struct arena *arena, const char *request_text, const struct how *how)
         plan.key_fields_n++;
 
     assert_int_equal(sock_addr_parse(SLICE("192.0.2.7:1234"), &peer), OK);
-    assert_int_equal(
-        h1_parse_request(slice_from_str(request_text), &limits, arena, &request, &fault), OK);
     assert_int_equal(forward_head(arena, &plan, &head), OK);
     return head;
+}
+
+static struct slice
+forward(struct arena *arena, const char *request_text, const struct how *how)
+{
+    struct http_request request;
+    struct h1_fault fault;
+
+    assert_int_equal(
+        h1_parse_request(slice_from_str(request_text), &limits, arena, &request, &fault), OK);
+    return forward_to(arena, &request, SLICE("example.com"), how);
 }
 
 #define LOOP "CDN-Loop: brink; id=00c0ffee00c0ffee\r\n"
@@ -157,10 +166,65 @@ heads_are_written_anew(void **state)
     }
 }
 
+/* RFC 9111 section 2: the key is what the origin is asked for, byte for byte, and a purge of that
+ * URL names the same key. */
+static void
+the_key_is_what_is_asked_for(void **state)
+{
+    static const char *const hosts[] = {
+        "example.com", "EXAMPLE.com", "example.com:80", "a.b:",         "a.b:8080",     "a.b:080",
+        "a.b.",        "A-_~!$&",     "[::1]",          "[FE80::1]:80", "1.2.3.4:65535"};
+    static const char *const targets[] = {
+        "/",     "/a",         "/a?",     "/a?b",    "/?", "/a?b?c=/d",  "//a",
+        "/a//",  "/%41",       "/%2e%2e", "/a/../b", "/.", "/a;b=c,d",   "/a%20b",
+        "/a%00", "/a?%3f=%26", "/~'()",   "/a:b@c",  "/*", "/http://x/", "/a?http://x/?y"};
+    static const char *const schemes[] = {"", "http://", "HTTP://"}; /* origin form first */
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(hosts) * ARRAY_LEN(targets) * ARRAY_LEN(schemes); i++) {
+        const char *host = hosts[i % ARRAY_LEN(hosts)];
+        const char *target = targets[i / ARRAY_LEN(hosts) % ARRAY_LEN(targets)];
+        const char *scheme = schemes[i / ARRAY_LEN(hosts) / ARRAY_LEN(targets)];
+        struct slice text, line, head, method, sent_target, sent_host, asked;
+        struct http_request request;
+        struct h1_fault fault;
+        struct store_key key;
+        struct store_purge row;
+        struct arena arena;
+
+        arena_init(&arena, 0);
+        assert_int_equal(arena_printf(&arena, &text, "GET %s%s%s HTTP/1.1\r\nHost: %s\r\n\r\n",
+                                      scheme, *scheme == '\0' ? "" : host, target,
+                                      *scheme == '\0' ? host : "other"),
+                         OK);
+        assert_int_equal(h1_parse_request(text, &limits, &arena, &request, &fault), OK);
+        assert_int_equal(url_normal_host(&arena, SLICE("http"), request.host, &sent_host), OK);
+        assert_int_equal(
+            cache_key_build(&arena, SLICE("http"), sent_host, request.path, request.query, &key),
+            OK);
+        head = forward_to(&arena, &request, sent_host, &(struct how){0});
+        assert_true(slice_cut(&head, '\r', &line));
+        assert_true(slice_cut(&line, ' ', &method) && slice_cut(&line, ' ', &sent_target));
+        assert_true(slice_starts(head, SLICE("\nHost: ")));
+        head = slice_skip(head, strlen("\nHost: "));
+        assert_true(slice_cut(&head, '\r', &sent_host));
+        assert_true(slice_is(sent_target, target));
+        assert_int_equal(arena_printf(&arena, &asked, "http://%.*s%.*s", SLICE_ARGS(sent_host),
+                                      SLICE_ARGS(sent_target)),
+                         OK);
+        assert_true(slice_equal(key.text, asked));
+        assert_int_equal(arena_printf(&arena, &text, "http://%s%s", host, target), OK);
+        assert_int_equal(purge_url(&arena, text, false, &row), OK);
+        assert_true(slice_equal(row.text, key.text));
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_are_written_anew)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_are_written_anew),
+                                       cmocka_unit_test(the_key_is_what_is_asked_for)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
