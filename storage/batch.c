@@ -241,22 +241,44 @@ store_rest(struct writer *w, const struct op *op, uint64_t body_len, struct slic
     return 0;
 }
 
+/* Which of two variants goes first: what was not used since the last round, then the older. */
+static bool
+goes_before(const struct index_entry *a, const struct index_entry *b)
+{
+    bool a_used = atomic_load_explicit(&a->visited, memory_order_relaxed) != 0;
+    bool b_used = atomic_load_explicit(&b->visited, memory_order_relaxed) != 0;
+
+    return a_used != b_used ? b_used : a->oid < b->oid;
+}
+
+/* What the new object replaces goes, and one more when its key would have too many variants: who
+ * looks a key up goes through all of them, and clients can make any number. */
 static int
 kill_replaced(struct writer *w, const struct op *op)
 {
     struct index_probe probe;
-    uint32_t slot;
+    uint32_t slot, first = INDEX_NONE;
+    unsigned kept = 0;
     int rc = 0;
 
     index_probe_begin(&w->store->index, op->put->hash, &probe);
     while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
         const struct index_entry *entry = index_entry(&w->store->index, slot);
 
-        if (!object_is_going(entry) &&
-            (entry->variant == op->variant || entry->oid == op->replaces_oid))
+        if (object_is_going(entry))
+            continue;
+        if (entry->variant == op->variant || entry->oid == op->replaces_oid) {
             rc = object_kill(w, slot);
+            continue;
+        }
+        kept++;
+        if (first == INDEX_NONE || goes_before(entry, index_entry(&w->store->index, first)))
+            first = slot;
     }
-    return rc;
+    if (rc != 0 || kept < w->store->settings.variants_max)
+        return rc;
+    STAT_INC(store_variants_dropped);
+    return object_kill(w, first);
 }
 
 static int

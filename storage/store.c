@@ -12,6 +12,7 @@
 #include "storage/state.h"
 
 enum {
+    VARIANTS_MAX = 128,
     SIZE_MIN = 4 << 20,
     STORE_PATH_LEN = 4096,
     OWN_READERS = SCAN_THREADS + 12, /* the scan, checks, gauges */
@@ -92,6 +93,8 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         (void)snprintf(why, why_cap, "the store in %s has to be 4 MB at least", store->path);
         return ERR_RANGE;
     }
+    if (mine->variants_max == 0)
+        mine->variants_max = VARIANTS_MAX;
     if (mine->object_max_len == 0 || mine->object_max_len > mine->size_len / 2)
         mine->object_max_len = mine->size_len / OBJECT_PART;
     if (mine->object_max_len > (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN)

@@ -29,6 +29,7 @@ struct store_settings {
     uint64_t batch_len;      /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
     unsigned batch_ms;       /* the longest a put waits for its commit */
     unsigned readers_max;    /* store_readers that may exist at once */
+    unsigned variants_max;   /* objects under one key; 0: 128 */
     unsigned scan_wait_ms;   /* how long store_open waits for the index after a crash */
 };
 

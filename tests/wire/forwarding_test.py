@@ -476,6 +476,22 @@ def test_a_site_that_is_passed_gets_what_came(origin, start_edge):
         b"X-Real-IP: 1.2.3.4\r\n" + OURS + b"\r\n")
 
 
+@pytest.mark.edge(settings={"store.variants_max": "20", "site.key_fields": "X-Forwarded-Host"})
+def test_made_up_variants_do_not_pile_up(origin, edge):
+    """Of one URL so many are kept; one that is used stays."""
+    origin.serve_with("/a", tell)
+    edge.get("/a")
+    edge.wait_stored(1)
+    assert edge.get("/a").cache_status.hit
+    for i in range(60):
+        assert edge.get("/a", {"X-Forwarded-Host": str(i)}).status == 200
+        edge.wait_stored(2 + i)
+    edge.expect_stats(store_objects=20, store_variants_dropped=41)
+    assert edge.get("/a").cache_status.hit
+    assert edge.get("/a", {"X-Forwarded-Host": "59"}).cache_status.hit
+    assert not edge.get("/a", {"X-Forwarded-Host": "0"}).cache_status.hit
+
+
 # --- GET with a body
 
 
@@ -523,7 +539,7 @@ def test_requests_with_bodies_are_not_coalesced(origin, edge):
 # --- errors that an odd request provoked
 
 
-ERRORS = [400, 401, 402, 403, 405, 406, 408, 409, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 425,
+ERRORS = [400, 401, 402, 403, 405, 406, 408, 409, 411, 413, 414, 415, 417, 418, 421, 422, 425,
           426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 506, 511, 520, 599]
 ODD = {"X-Oversized": "x" * 4000, "Content-Type": "evil"}
 
