@@ -47,7 +47,6 @@ struct config_log {
 struct config {
     struct arena arena;
     unsigned workers; /* never 0 once loaded */
-    unsigned connections_max;
     unsigned backlog;
     unsigned dns_ms;
     unsigned shutdown_ms;

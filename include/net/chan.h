@@ -37,6 +37,7 @@ MUST_USE enum err chan_want(struct chan *chan, unsigned wanted);
 MUST_USE enum err chan_read(struct chan *chan, void *buf, size_t cap, size_t *out_n);
 MUST_USE enum err
 chan_writev(struct chan *chan, const struct iovec *iov, size_t iov_n, size_t *out_n);
-void chan_shutdown(struct chan *chan); /* no more from us: FIN */
+uint64_t chan_taken(const struct chan *chan); /* bytes that the peer has acknowledged, in all */
+void chan_shutdown(struct chan *chan);        /* no more from us: FIN */
 
 #endif

@@ -43,6 +43,9 @@ MUST_USE enum err sock_listener_start(struct loop *loop, int fd, sock_accept_fn 
                                       struct sock_listener **out); /* takes fd */
 /* Hand out who waits to be accepted, for closing resets them; before sock_listener_stop. */
 void sock_listener_empty(struct sock_listener *listener);
+/* Called when accepting found no descriptor or memory left. True: there may be some now, so
+ * accepting goes on; otherwise, and without this, it pauses for a moment. */
+void sock_listener_on_shortage(struct sock_listener *listener, bool (*fn)(void *arg));
 void sock_listener_stop(struct sock_listener **slot); /* closes it */
 
 #endif

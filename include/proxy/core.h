@@ -21,6 +21,7 @@ struct proxy_shared {
     struct unstorable *unstorable;
     char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
     atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
+    struct watch_totals watch;
 };
 
 struct proxy {
@@ -34,6 +35,7 @@ struct proxy {
     struct origin **origins; /* one for each of settings->origins */
     struct list conns, feeds;
     unsigned conns_n;
+    struct watch_lists watch; /* the same connections by what they wait for */
     struct list idle_requests; /* kept for reuse */
     unsigned idle_requests_n;
     bool draining;

@@ -6,6 +6,8 @@
 #include "cache/fresh.h"
 #include "proxy/exchange.h"
 #include "proxy/origin.h"
+#include "proxy/rate.h"
+#include "proxy/watch.h"
 #include "storage/store.h"
 
 struct site_settings {
@@ -28,11 +30,15 @@ struct proxy_settings {
     uint64_t request_body_max_len; /* 0: no limit */
     unsigned head_ms;              /* for a whole request head, from its first byte */
     unsigned idle_ms;              /* between requests */
-    unsigned read_ms;              /* between bytes of a request body */
-    unsigned write_ms;             /* between bytes that a client takes */
+    unsigned request_ms;           /* for a whole exchange; 0: no limit */
+    struct rate_rule body_rule;    /* how slowly a client may send a request's body */
+    struct rate_rule reader_rule;  /* ... and take a response */
     unsigned tunnel_ms;            /* without a byte either way, after a change of protocol */
     size_t tunnel_buffer_len;      /* of a tunnel, each way, while its reader is behind */
-    unsigned connections_max;      /* of one worker */
+    struct watch_limits watch;     /* connections */
+    size_t pipeline_len;           /* input that may wait behind an exchange */
+    unsigned pipeline_burst;       /* requests of one client answered in a row */
+    unsigned conn_requests_max;    /* on one connection; 0: no limit */
     unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
     uint64_t fill_window_len;      /* memory for one object on its way in */
     unsigned unstorable_ms;        /* how long a key is remembered as not storable */
@@ -64,6 +70,8 @@ MUST_USE enum err proxy_new(struct loop *loop, struct dns *dns, struct proxy_sha
 
 /* A new client connection; takes fd. */
 void proxy_accept(struct proxy *proxy, int fd, const struct sock_addr *peer);
+/* No descriptor is left for a new connection. True: room was made, accept again. */
+bool proxy_shortage(struct proxy *proxy);
 
 /* Finish: idle connections close now, the others after their current response; `done` is called (on
  * the loop) when the last is gone. */

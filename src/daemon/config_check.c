@@ -281,6 +281,27 @@ check_listens(struct config_load *load)
         config->listens_n = 1;
 }
 
+/* Half of the whole, but no fewer than a few pages' worth of browsers. */
+static unsigned
+half_of(unsigned whole)
+{
+    enum { LEAST = 64 };
+
+    return whole / 2 > LEAST ? whole / 2 : LEAST;
+}
+
+static void
+derive_limits(struct proxy_settings *proxy)
+{
+    struct watch_limits *watch = &proxy->watch;
+
+    if (watch->per_address_max == 0)
+        watch->per_address_max = half_of(watch->connections_max);
+    if (watch->half_open_max == 0)
+        watch->half_open_max = half_of(watch->connections_max);
+    proxy->reader_rule.grace_ms = proxy->body_rule.grace_ms;
+}
+
 static void
 derive(struct config *config)
 {
@@ -291,8 +312,7 @@ derive(struct config *config)
         if (sched_getaffinity(0, sizeof(cores), &cores) == 0 && CPU_COUNT(&cores) > 0)
             config->workers = (unsigned)CPU_COUNT(&cores);
     }
-    config->proxy.connections_max =
-        (config->connections_max + config->workers - 1) / config->workers;
+    derive_limits(&config->proxy);
     config->proxy.purge_from = config->purge_from.items;
     config->proxy.purge_from_n = config->purge_from.n;
     config->store.readers_max = config->workers + 4; /* the admin's, and some room */

@@ -6,7 +6,7 @@
 #include "daemon/config_load.h"
 #include "daemon/config_text.h"
 
-enum { OPTIONS_MAX = 40 };
+enum { OPTIONS_MAX = 64 };
 
 /* Where a directive, or a section as such (name NULL), stands. */
 struct seen {

@@ -83,9 +83,10 @@ raise_files_limit(const struct config *config)
         return;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 2ULL * config->connections_max)
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+        files.rlim_cur < 2ULL * config->proxy.watch.connections_max)
         LOG(WARN, limit, "what=files limit=%llu max_connections=%u hint=\"raise ulimit -n\"",
-            (unsigned long long)files.rlim_cur, config->connections_max);
+            (unsigned long long)files.rlim_cur, config->proxy.watch.connections_max);
 }
 
 static bool

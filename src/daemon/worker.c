@@ -43,6 +43,14 @@ on_accept(void *arg, int fd, const struct sock_addr *peer)
     proxy_accept(worker->proxy, fd, peer);
 }
 
+static bool
+on_shortage(void *arg)
+{
+    struct worker *worker = arg;
+
+    return proxy_shortage(worker->proxy);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -136,9 +144,12 @@ worker_init(struct workers *workers, unsigned i, struct listeners *listeners)
         rc = dns_new(worker->loop, config->dns_ms, &worker->dns);
     if (rc == OK)
         rc = proxy_new(worker->loop, worker->dns, workers->shared, i, &worker->proxy);
-    for (size_t at = 0; at < config->listens_n && rc == OK; at++)
+    for (size_t at = 0; at < config->listens_n && rc == OK; at++) {
         rc = sock_listener_start(worker->loop, listeners_take(listeners, i, at), on_accept, worker,
                                  &worker->listeners[at]);
+        if (rc == OK)
+            sock_listener_on_shortage(worker->listeners[at], on_shortage);
+    }
     return rc;
 }
 

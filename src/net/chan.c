@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/tcp.h> /* netinet's tcp_info ends before tcpi_bytes_acked */
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -155,6 +157,17 @@ chan_writev(struct chan *chan, const struct iovec *iov, size_t iov_n, size_t *ou
         n = send_iov(chan->fd, iov, iov_n);
     while (n == -1 && errno == EINTR);
     return translate(n, out_n);
+}
+
+uint64_t
+chan_taken(const struct chan *chan)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    (void)getsockopt(chan->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+    return info.tcpi_bytes_acked;
 }
 
 void

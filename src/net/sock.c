@@ -303,6 +303,7 @@ struct sock_listener {
     struct loop_timer timer; /* set while there is a shortage */
     struct loop_reap reap;
     sock_accept_fn *fn;
+    bool (*on_shortage)(void *arg); /* NULL: nothing can be done */
     void *arg;
 };
 
@@ -330,6 +331,14 @@ is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
+/* The event comes again by itself when room was made. */
+static void
+on_shortage(struct sock_listener *listener, int error)
+{
+    if (listener->on_shortage == NULL || !listener->on_shortage(listener->arg))
+        pause_accepting(listener, error);
+}
+
 /* Errors of the new connection itself (reset while it waited, refused by a filter) are its own
  * business: the next one is tried. False: there are no more, or none can be taken. */
 static bool
@@ -347,7 +356,7 @@ accept_some(struct sock_listener *listener)
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return false;
         if (is_shortage(errno)) {
-            pause_accepting(listener, errno);
+            on_shortage(listener, errno);
             return false;
         }
     }
@@ -401,6 +410,13 @@ sock_listener_empty(struct sock_listener *listener)
     ASSERT_TAG(listener, LISTENER_TAG);
     for (int i = 0; i < EMPTY_ROUNDS_MAX && accept_some(listener); i++)
         continue;
+}
+
+void
+sock_listener_on_shortage(struct sock_listener *listener, bool (*fn)(void *arg))
+{
+    ASSERT_TAG(listener, LISTENER_TAG);
+    listener->on_shortage = fn;
 }
 
 void

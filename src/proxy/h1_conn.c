@@ -47,6 +47,7 @@ conn_close(struct conn *conn, bool abort)
     else
         chan_close(&conn->chan);
     list_remove(&conn->link);
+    watch_leave(&conn->proxy->watch, &conn->watch);
     conn_stop_tunnel(conn, abort);
     request_free(&conn->req, true);
     STAT_DEC(connections_open);
@@ -69,55 +70,18 @@ linger(struct conn *conn, uint64_t most_ms)
         conn_close(conn, false);
         return;
     }
-    conn->phase = PHASE_LINGER;
+    conn_await_close(conn, most_ms);
     chan_shutdown(&conn->chan);
-    loop_timer_set(conn->proxy->loop, &conn->timer, most_ms);
     if (chan_want(&conn->chan, CHAN_READ) != OK)
         conn_close(conn, false);
 }
 
-/* --- deadlines --- */
-
-static void
-wait_for_head(struct conn *conn, bool begun)
-{
-    const struct proxy_settings *settings = conn->proxy->settings;
-    enum conn_phase phase = begun ? PHASE_HEAD : PHASE_IDLE;
-
-    if (phase == conn->phase)
-        return; /* a phase has one deadline, however often there is news */
-    conn->phase = phase;
-    loop_timer_set(conn->proxy->loop, &conn->timer, begun ? settings->head_ms : settings->idle_ms);
-}
-
-static void refuse(struct conn *conn, enum err rc, const char *why);
-
-static void
-on_timer(struct loop_timer *timer)
-{
-    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
-    struct proxy *proxy = conn->proxy;
-
-    if (conn->phase != PHASE_LINGER) /* it is brink that takes its leave */
-        STAT_INC(connection_timeouts);
-    if (conn->phase == PHASE_HEAD) {
-        conn->working = true;
-        refuse(conn, ERR_REQUEST_TIMEOUT, "the request head did not arrive in time");
-        conn->working = false;
-        if (!conn_is_closed(conn))
-            conn_flush(conn);
-    } else {
-        if (conn->phase == PHASE_EXCHANGE)
-            LOG(INFO, client_timeout, "phase=%s", conn->replying ? "writing" : "reading");
-        conn_close(conn, conn->phase == PHASE_EXCHANGE);
-    }
-    proxy_read_end(proxy);
-}
+/* --- between requests --- */
 
 void
 conn_want(struct conn *conn, unsigned extra)
 {
-    bool read = !conn->eof && conn->in_len < conn->proxy->scratch_len && conn->untaken.len == 0;
+    bool read = !conn->eof && conn->untaken.len == 0 && conn_input_has_room(conn);
 
     if (chan_want(&conn->chan, (read ? CHAN_READ : 0U) | extra) != OK)
         conn_close(conn, true);
@@ -129,12 +93,10 @@ conn_finish_exchange(struct conn *conn)
     /* A request whose body is not whole ends the connection: RFC 9112 section 9.3. */
     bool keep =
         conn->keep_alive && !conn->body_open && !conn->req->reply.close && !conn->proxy->draining;
-    bool unread = conn->body_open || conn->in_len > 0;
+    bool unread = conn->body_open || conn_input_len(conn) > 0;
 
     request_free(&conn->req, false);
-    mem_free(conn->untaken_mem);
-    conn->untaken_mem = NULL;
-    conn->untaken = SLICE_NONE;
+    conn_drop_untaken(conn);
     conn->replying = false;
     conn->leads_n = 0;
     if (!keep) {
@@ -144,7 +106,7 @@ conn_finish_exchange(struct conn *conn)
             conn_close(conn, false);
         return;
     }
-    wait_for_head(conn, false);
+    conn_await_head(conn, false);
     if (!conn->working)
         process(conn, SLICE_NONE);
 }
@@ -158,20 +120,6 @@ on_progress(void *arg)
 
     if (!conn->working)
         conn_flush(conn);
-}
-
-static enum err
-keep_untaken(struct conn *conn, struct slice data)
-{
-    char *copy = mem_alloc(data.len);
-
-    if (copy == NULL)
-        return ERR_NOMEM;
-    memcpy(copy, data.ptr, data.len);
-    mem_free(conn->untaken_mem);
-    conn->untaken_mem = copy;
-    conn->untaken = slice_of(copy, data.len);
-    return OK;
 }
 
 static bool
@@ -195,9 +143,9 @@ feed_body(struct conn *conn, struct slice *input)
             request_body(conn->req, data, &taken);
             data = slice_skip(data, taken);
             if (data.len > 0)
-                return data.ptr == conn->untaken.ptr ? OK : keep_untaken(conn, data);
+                return data.ptr == conn->untaken.ptr ? OK : conn_keep_untaken(conn, data);
         }
-        conn->untaken = SLICE_NONE;
+        conn_drop_untaken(conn);
         if (conn->body.done || input->len == 0)
             break;
         rc = h1_body_next(&conn->body, input, &data);
@@ -222,33 +170,6 @@ on_body_wanted(void *arg)
     proxy_read_end(conn->proxy);
 }
 
-/* Keep input for later. */
-static enum err
-keep_input(struct conn *conn, struct slice input)
-{
-    bool ours = conn->in != NULL && input.ptr >= conn->in && input.ptr <= conn->in + conn->in_cap;
-
-    if (input.len == 0) {
-        mem_free(conn->in);
-        conn->in = NULL;
-        conn->in_len = conn->in_cap = 0;
-        return OK;
-    }
-    if (ours) {
-        memmove(conn->in, input.ptr, input.len);
-    } else {
-        char *copy = mem_realloc(conn->in, input.len);
-
-        if (copy == NULL)
-            return ERR_NOMEM;
-        memcpy(copy, input.ptr, input.len);
-        conn->in = copy;
-        conn->in_cap = input.len;
-    }
-    conn->in_len = input.len;
-    return OK;
-}
-
 static struct request *
 new_request(struct conn *conn)
 {
@@ -264,12 +185,14 @@ new_request(struct conn *conn)
     conn->body_open = false;
     conn->leads_n = 0;
     conn->replying = false;
+    conn->pace = WATCH_NONE;
+    conn->ends_ms = 0;
+    conn->body_read_len = 0;
     return conn->req;
 }
 
-/* Answer and close; what follows on this connection cannot be trusted. */
-static void
-refuse(struct conn *conn, enum err rc, const char *why)
+void
+conn_refuse(struct conn *conn, enum err rc, const char *why)
 {
     if (conn->req == NULL && new_request(conn) == NULL) {
         conn_close(conn, true);
@@ -278,6 +201,18 @@ refuse(struct conn *conn, enum err rc, const char *why)
     conn->keep_alive = false;
     conn->body_open = true; /* whatever comes is not for us: linger */
     request_refuse(conn->req, rc, why);
+}
+
+/* It served as many requests as a connection may. */
+static bool
+is_used_up(struct conn *conn)
+{
+    unsigned max = conn->proxy->settings->conn_requests_max;
+
+    if (max == 0 || ++conn->requests_n < max)
+        return false;
+    STAT_INC(connections_used_up);
+    return true;
 }
 
 static void
@@ -301,10 +236,10 @@ start_request(struct conn *conn, struct slice head)
         fault.why = err_text(rc);
     }
     if (rc != OK) {
-        refuse(conn, rc, fault.why);
+        conn_refuse(conn, rc, fault.why);
         return;
     }
-    conn->keep_alive = req->http.keep_alive;
+    conn->keep_alive = req->http.keep_alive && !is_used_up(conn);
     h1_body_init(&conn->body, &settings->body_limits, req->http.framing, req->http.content_length);
     conn->body_len = 0;
     conn->body_open = !conn->body.done;
@@ -353,9 +288,9 @@ next_request(struct conn *conn, struct slice *input)
         return false;
     conn->scanned = 0;
     if (rc != OK) {
-        refuse(conn, rc,
-               rc == ERR_BAD_REQUEST ? "no method, or a bare CR, LF or NUL in the head"
-                                     : err_text(rc));
+        conn_refuse(conn, rc,
+                    rc == ERR_BAD_REQUEST ? "no method, or a bare CR, LF or NUL in the head"
+                                          : err_text(rc));
         return true;
     }
     start_request(conn, slice_first(*input, head_len));
@@ -381,7 +316,8 @@ drive_exchange(struct conn *conn, struct slice *input)
             return false;
         }
         if (rc != OK)
-            refuse(conn, rc, rc == ERR_BAD_REQUEST ? "malformed chunked coding" : err_text(rc));
+            conn_refuse(conn, rc,
+                        rc == ERR_BAD_REQUEST ? "malformed chunked coding" : err_text(rc));
     }
     conn_flush(conn);
     return !conn_is_closed(conn) && conn->req == NULL && conn->phase != PHASE_LINGER;
@@ -395,63 +331,57 @@ await_input(struct conn *conn)
             conn_close(conn, false);
             return;
         }
-        wait_for_head(conn, conn->in_len > 0);
+        if (!conn->yielded)
+            conn_await_head(conn, conn_input_len(conn) > 0);
     } else if (conn->eof && conn->body_open && !conn->replying) {
         conn_close(conn, true); /* the client left in the middle of its request */
         return;
     } else if (conn->body_open && !conn->replying && conn->untaken.len == 0) {
-        loop_timer_set(conn->proxy->loop, &conn->timer, conn->proxy->settings->read_ms);
+        conn_await_body(conn);
     } else if (!conn->replying) {
-        loop_timer_clear(&conn->timer); /* it is the origin that is waited for */
+        conn_await_origin(conn);
     }
     if (!conn->replying)
-        conn_want(conn, conn->leads_n > 0 ? CHAN_WRITE : 0);
+        conn_want(conn, conn->leads_n > 0 || conn->yielded ? CHAN_WRITE : 0);
     else if (conn->chan.wanted != 0)
         conn_want(conn, conn->chan.wanted & CHAN_WRITE);
+}
+
+/* So many requests were answered in a row that others shall have their turn. */
+static bool
+yields(struct conn *conn, unsigned burst_n, struct slice input)
+{
+    if (burst_n < conn->proxy->settings->pipeline_burst || input.len == 0)
+        return false;
+    STAT_INC(pipeline_yields);
+    conn->yielded = true; /* the socket takes more, most likely: that event is the next turn */
+    return true;
 }
 
 /* Use up what input there is, request by request. */
 static void
 process(struct conn *conn, struct slice input)
 {
+    unsigned burst_n = 0;
     bool on = true;
 
     conn->working = true;
+    conn->yielded = false;
     if (input.len == 0)
-        input = slice_of(conn->in, conn->in_len);
+        input = conn_input(conn);
     while (on) {
         if (conn->req == NULL)
-            on = next_request(conn, &input);
+            on = !yields(conn, burst_n++, input) && next_request(conn, &input);
         if (on && !conn_is_closed(conn))
             on = drive_exchange(conn, &input);
         if (conn_is_closed(conn) || conn->phase == PHASE_LINGER)
             return;
     }
     conn->working = false;
-    if (keep_input(conn, input) != OK)
+    if (conn_keep_input(conn, input) != OK)
         conn_close(conn, true);
     else
         await_input(conn);
-}
-
-/* Where to read to: the scratch buffer, or behind what waits. */
-static enum err
-read_more(struct conn *conn, struct slice *out)
-{
-    char *scratch = conn->proxy->scratch;
-    size_t n;
-    enum err rc;
-
-    if (conn->in_len >
-        0) /* a head in pieces, or pipelined input: one piece with what came before */
-        memcpy(scratch, conn->in, conn->in_len);
-    rc =
-        chan_read(&conn->chan, scratch + conn->in_len, conn->proxy->scratch_len - conn->in_len, &n);
-    if (rc != OK)
-        return rc;
-    STAT_ADD(client_bytes_in, n);
-    *out = slice_of(scratch, conn->in_len + n);
-    return OK;
 }
 
 static void
@@ -466,6 +396,18 @@ discard_input(struct conn *conn)
         conn_close(conn, false);
 }
 
+/* It waits behind an exchange that goes on. */
+static void
+keep_pipelined(struct conn *conn, struct slice input)
+{
+    if (conn_keep_input(conn, input) != OK) {
+        conn_close(conn, true);
+    } else if (!conn_input_has_room(conn)) {
+        STAT_INC(pipeline_pauses);
+        conn_want(conn, conn->chan.wanted & CHAN_WRITE);
+    }
+}
+
 static void
 on_readable(struct conn *conn)
 {
@@ -476,20 +418,16 @@ on_readable(struct conn *conn)
         discard_input(conn);
         return;
     }
-    if (conn->in_len >= conn->proxy->scratch_len) {
+    if (!conn_input_has_room(conn)) {
         conn_want(conn, conn->chan.wanted & CHAN_WRITE);
         return;
     }
-    rc = read_more(conn, &input);
+    rc = conn_read(conn, &input);
     if (rc == OK) {
-        if (conn->req != NULL && !(conn->body_open && conn->req->feed != NULL)) {
-            if (keep_input(conn, input) != OK)
-                conn_close(conn, true); /* pipelined behind an exchange that goes on */
-            else if (conn->in_len >= conn->proxy->scratch_len)
-                conn_want(conn, conn->chan.wanted & CHAN_WRITE);
-            return;
-        }
-        process(conn, input);
+        if (conn->req != NULL && !(conn->body_open && conn->req->feed != NULL))
+            keep_pipelined(conn, input);
+        else
+            process(conn, input);
     } else if (rc == ERR_CLOSED) {
         conn->eof = true;
         await_input(conn);
@@ -506,7 +444,9 @@ on_ready(struct chan *chan, unsigned ready)
 
     ASSERT_TAG(conn, CONN_TAG);
     log_set_ids(conn->id, conn->req == NULL ? 0 : conn->req->id);
-    if ((ready & CHAN_WRITE) != 0)
+    if ((ready & CHAN_WRITE) != 0 && conn->yielded)
+        process(conn, SLICE_NONE);
+    else if ((ready & CHAN_WRITE) != 0)
         conn_flush(conn);
     if ((ready & CHAN_READ) != 0 && !conn_is_closed(conn))
         on_readable(conn);
@@ -528,13 +468,13 @@ h1_conn_open(struct proxy *proxy, int fd, const struct sock_addr *peer)
     conn->peer = *peer;
     conn->id = ++proxy->next_conn_id;
     conn->reap.fn = on_reap;
-    loop_timer_init(&conn->timer, on_timer);
+    loop_timer_init(&conn->timer, conn_on_timer);
     list_push(&proxy->conns, &conn->link);
     proxy->conns_n++;
     STAT_INC(connections_open);
     chan_init(&conn->chan, proxy->loop, fd, on_ready);
-    conn->phase = PHASE_EXCHANGE; /* wait_for_head sets the deadline of a new phase */
-    wait_for_head(conn, false);
+    watch_enter(&proxy->watch, &conn->watch, peer, &conn_watch_ops);
+    loop_timer_set(proxy->loop, &conn->timer, proxy->settings->idle_ms);
     if (chan_want(&conn->chan, CHAN_READ) != OK)
         conn_close(conn, false);
     return OK;

@@ -266,9 +266,9 @@ park_output(struct conn *conn, enum flushed why)
         return;
     }
     if (why == FLUSH_BLOCKED)
-        loop_timer_set(conn->proxy->loop, &conn->timer, conn->proxy->settings->write_ms);
+        conn_await_reader(conn);
     else
-        loop_timer_clear(&conn->timer); /* the fetch has its own deadlines */
+        conn_await_origin(conn); /* the fetch has its own deadlines */
     conn_want(conn, why == FLUSH_BLOCKED ? CHAN_WRITE : 0);
 }
 

@@ -36,12 +36,11 @@ start(struct conn *conn, const struct tunnel_plan *plan)
 
     conn->phase = PHASE_TUNNEL;
     loop_timer_clear(&conn->timer);
+    watch_move(&conn->proxy->watch, &conn->watch, WATCH_NONE, 0);
     rc = tunnel_start(plan, &conn->tunnel);
     if (rc != OK)
         return rc;
-    mem_free(conn->in);
-    conn->in = NULL;
-    conn->in_len = conn->in_cap = 0;
+    conn_free_input(conn);
     conn->leads_n = 0;
     return OK;
 }
@@ -58,7 +57,7 @@ conn_on_upgrade(void *arg, struct slice head)
         .loop = proxy->loop,
         .client = &conn->chan,
         .origin = &origin,
-        .to_origin = slice_of(conn->in, conn->in_len),
+        .to_origin = conn_input(conn),
         .client_ended = conn->eof,
         .scratch = proxy->scratch,
         .buffer_len = proxy->settings->tunnel_buffer_len,

@@ -39,6 +39,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
         rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
     if (rc == OK)
         rc = make_loop_id(shared->loop_id);
+    if (rc == OK)
+        rc = watch_totals_init(&shared->watch, &settings->watch);
     shared->origins_in_use = mem_zalloc(settings->origins_n * sizeof(atomic_uint) + 1);
     if (shared->origins_in_use == NULL)
         rc = ERR_NOMEM;
@@ -60,6 +62,7 @@ proxy_shared_free(struct proxy_shared **slot)
     fill_table_free(&shared->fills);
     unstorable_free(&shared->unstorable);
     mem_free(shared->origins_in_use);
+    watch_totals_fini(&shared->watch);
     mem_free(shared);
 }
 
@@ -95,6 +98,7 @@ proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsig
     proxy->settings = shared->settings;
     proxy->worker = worker;
     list_init(&proxy->conns);
+    watch_lists_init(&proxy->watch, &shared->watch);
     list_init(&proxy->feeds);
     list_init(&proxy->idle_requests);
     proxy->next_conn_id = proxy->next_req_id = (uint64_t)worker << 48;
@@ -117,13 +121,30 @@ proxy_accept(struct proxy *proxy, int fd, const struct sock_addr *peer)
 {
     ASSERT_TAG(proxy, PROXY_TAG);
     STAT_INC(connections_accepted);
-    if (proxy->draining || proxy->conns_n >= proxy->settings->connections_max) {
+    if (proxy->draining) {
         STAT_INC(connections_refused);
         (void)close(fd);
         return;
     }
-    if (h1_conn_open(proxy, fd, peer) != OK)
+    if (!watch_admit(&proxy->watch, peer)) {
         (void)close(fd);
+    } else if (h1_conn_open(proxy, fd, peer) != OK) {
+        watch_unadmit(&proxy->watch, peer);
+        (void)close(fd);
+    }
+    proxy_read_end(proxy);
+}
+
+bool
+proxy_shortage(struct proxy *proxy)
+{
+    bool made_room;
+
+    ASSERT_TAG(proxy, PROXY_TAG);
+    STAT_INC(accept_shortages);
+    made_room = watch_shortage(&proxy->watch);
+    proxy_read_end(proxy);
+    return made_room;
 }
 
 static void

@@ -155,7 +155,9 @@ defaults_are_safe(void **state)
     assert_int_equal(config->proxy.head_ms, 10000);
     assert_int_equal(config->proxy.head_limits.head_max, 32768);
     assert_int_equal(config->proxy.purge_from_n, 2);
-    assert_true(config->proxy.connections_max * config->workers >= config->connections_max);
+    assert_int_equal(config->proxy.watch.connections_max, 10000);
+    assert_int_equal(config->proxy.watch.half_open_max, 5000);
+    assert_int_equal(config->proxy.watch.per_address_max, 5000);
     assert_int_equal(config->store.size_len, 1 << 30);
     assert_true(config->store.readers_max > config->workers);
     assert_non_null(config->store.path);

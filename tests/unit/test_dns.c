@@ -382,7 +382,7 @@ silence_fails_by_the_limit(void **state)
     look_up(*state, "silent.test", &result);
     took_ms = loop_now_ms() - begun_ms;
     assert_int_equal(result.rc, ERR_DNS);
-    assert_in_range(took_ms, 690, 4500); /* c-ares alone would take 5 s */
+    assert_true(took_ms >= 690 && took_ms < 1500);
 }
 
 static void

@@ -24,7 +24,7 @@
 #include "net/loop.h"
 #include "proxy/proxy.h"
 
-enum { BODY_LEN = 300000, FAILURES_MAX = 60, HANG_S = 30 };
+enum { BODY_LEN = 300000, FAILURES_MAX = 60, HANG_S = 4 };
 
 struct bench {
     char path[64];
@@ -203,9 +203,11 @@ fill_settings(struct bench *bench)
                                               .body_limits = body_limits,
                                               .head_ms = 3000,
                                               .idle_ms = 3000,
-                                              .read_ms = 3000,
-                                              .write_ms = 3000,
-                                              .connections_max = 16,
+                                              .body_rule = {.quiet_ms = 3000},
+                                              .reader_rule = {.quiet_ms = 3000},
+                                              .watch = {16, 16, 0, 1 << 20},
+                                              .pipeline_len = 16384,
+                                              .pipeline_burst = 32,
                                               .waiters_ms = 3000,
                                               .fill_window_len = 1, /* the least there is */
                                               .unstorable_ms = 1000,

@@ -297,32 +297,6 @@ a_message_wakes_a_sleeping_loop(void **state)
     loop_free(&other);
 }
 
-struct late {
-    struct loop_msg msg;
-    struct loop *ran_on;
-};
-
-static void
-on_late(struct loop_msg *msg)
-{
-    CONTAINER_OF(msg, struct late, msg)->ran_on = loop_current();
-}
-
-static void
-what_is_posted_after_the_end_is_drained(void **state)
-{
-    struct late late = {.msg.fn = on_late};
-
-    loop_stop(*state);
-    loop_run(*state);
-    loop_post(*state, &late.msg);
-    assert_null(late.ran_on);
-    loop_drain(*state);
-    assert_ptr_equal(late.ran_on, *state);
-    assert_null(loop_current());
-    loop_drain(*state); /* harmless */
-}
-
 struct echo {
     struct loop_msg msg;
     struct loop *loop;
@@ -407,13 +381,12 @@ no_memory_is_an_error(void **state)
 static void
 clocks_agree(void **state)
 {
-    uint64_t before_ms = loop_now_us() / 1000;
     uint64_t coarse_ms = loop_now_ms();
-    uint64_t after_ms = loop_now_us() / 1000;
+    uint64_t exact_ms = loop_now_us() / 1000;
 
     (void)state;
-    assert_true(coarse_ms <= after_ms);
-    assert_true(coarse_ms + 1000 > before_ms);
+    assert_true(coarse_ms <= exact_ms);
+    assert_true(exact_ms - coarse_ms < 1000);
     assert_true(loop_wall_s() > 1600000000);
 }
 
@@ -433,8 +406,6 @@ main(void)
         cmocka_unit_test_setup_teardown(messages_of_many_threads_arrive_once_and_in_order, new_loop,
                                         free_loop),
         cmocka_unit_test_setup_teardown(a_message_wakes_a_sleeping_loop, new_loop, free_loop),
-        cmocka_unit_test_setup_teardown(what_is_posted_after_the_end_is_drained, new_loop,
-                                        free_loop),
         cmocka_unit_test_setup_teardown(own_messages_run_later_and_frees_at_the_end, new_loop,
                                         free_loop),
         cmocka_unit_test(free_reaps_what_is_left),

@@ -121,19 +121,6 @@ def test_a_head_that_does_not_come_is_408(start_edge, origin):
     edge.expect_stats(connection_timeouts=1)
 
 
-def test_connections_beyond_the_limit_are_closed(origin, start_edge):
-    edge = start_edge(origin=origin.url, workers=1, settings={"max_connections": "3"})
-    origin.serve("/a", 200, FRESH, b"hello")
-    kept = [edge.client() for _ in range(3)]
-    for client in kept:
-        assert client.get("/a").status == 200
-    edge.client().expect_closed()
-    edge.expect_stats(connections_refused=1)
-    kept.pop().close()
-    edge.expect_stats(connections_open=2)
-    assert edge.get("/a").status == 200
-
-
 def test_a_half_closed_client_is_answered(origin, edge):
     """As with `printf ... | nc`: it has sent all it has to say."""
     origin.serve("/a", 200, FRESH, b"a")

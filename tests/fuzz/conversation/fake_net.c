@@ -230,6 +230,13 @@ chan_writev(struct chan *chan, const struct iovec *iov, size_t iov_n, size_t *ou
     return OK;
 }
 
+/* What was written is with the peer: nothing is between. */
+uint64_t
+chan_taken(const struct chan *chan)
+{
+    return peer_of(chan->fd)->out.len;
+}
+
 void
 chan_shutdown(struct chan *chan)
 {
