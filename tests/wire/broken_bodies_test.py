@@ -94,7 +94,7 @@ def test_9112_8_a_client_that_leaves(origin, edge, framing, how):
     edge.expect_stats(requests_aborted=1, connections_open=0)
 
 
-@pytest.mark.edge(settings={"read_timeout": "200ms"})
+@pytest.mark.edge(settings={"read_timeout": "1s"})
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_9112_9_5_a_client_that_stops_sending(origin, edge, framing):
     client = edge.client()

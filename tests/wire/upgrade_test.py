@@ -476,9 +476,9 @@ def test_an_idle_tunnel_is_cut(origin, edge):
     edge.expect_stats(tunnels_open=0, tunnel_timeouts=1, tunnels_cut=1)
 
 
-@pytest.mark.edge(settings={"idle_timeout": "200ms", "read_timeout": "200ms", "head_timeout": "200ms",
-                            "write_timeout": "200ms", "origin.first_byte_timeout": "5s",
-                            "origin.between_bytes_timeout": "200ms"})
+@pytest.mark.edge(settings={"idle_timeout": "1s", "read_timeout": "1s", "head_timeout": "1s",
+                            "write_timeout": "1s", "origin.first_byte_timeout": "5s",
+                            "origin.between_bytes_timeout": "1s"})
 def test_the_clocks_of_http_do_not_run_in_a_tunnel(origin, edge):
     tunnel = Tunnel(origin, edge)
     other = edge.client()
@@ -511,14 +511,14 @@ def test_tunnels_count_as_connections(origin, edge):
     bystander_is_served(origin, edge)
 
 
-@pytest.mark.edge(settings={"shutdown_timeout": "500ms"})
+@pytest.mark.edge(settings={"shutdown_timeout": "2s"})
 def test_tunnels_go_on_until_the_shutdown_time_is_over(origin, edge):
     tunnel = Tunnel(origin, edge)
     edge.process.send_signal(signal.SIGTERM)
     tunnel.echo()
     with pytest.raises(ConnectionResetError):
         rest(tunnel.sock)
-    assert edge.wait_exit(5) == 0
+    assert edge.wait_exit() == 0
     edge.process = None
 
 
@@ -530,7 +530,7 @@ def test_a_tunnel_that_ends_in_time_lets_brink_end(origin, start_edge):
     tunnel.held.close()
     assert rest(tunnel.sock) == b""
     tunnel.sock.close()
-    assert edge.wait_exit(10) == 0
+    assert edge.wait_exit() == 0
     edge.process = None
 
 
@@ -565,7 +565,7 @@ def test_who_leaves_before_the_101_is_noticed(origin, edge, who):
     edge.expect_stats(tunnels=0, requests_active=0, fills_open=0)
 
 
-@pytest.mark.edge(settings={"origin.first_byte_timeout": "300ms"})
+@pytest.mark.edge(settings={"origin.first_byte_timeout": "1s"})
 def test_an_origin_that_does_not_answer_is_504(origin, edge):
     client = edge.client()
     client.send(ASK)
