@@ -1,5 +1,7 @@
 /* Whole exchanges between a client, a worker's proxy and an origin over sockets, while the nth
- * allocation fails: the request may fail, nothing hangs, leaks or lies. */
+ * allocation, socket or wish for an event fails: the request may fail, nothing hangs, leaks or
+ * lies.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -16,7 +18,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "base/log.h"
 #include "base/stats.h"
@@ -42,6 +46,52 @@ struct bench {
     bool body;           /* BODY_LEN bytes of it follow */
     unsigned round;
     bool hung;
+};
+
+/* --- what may fail, on the worker's thread alone; libevent and we find these before libc's --- */
+
+static _Thread_local unsigned socket_countdown, event_countdown;
+
+int
+socket(int domain, int type, int protocol)
+{
+    if (socket_countdown != 0 && --socket_countdown == 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+int
+epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (op != EPOLL_CTL_DEL && event_countdown != 0 && --event_countdown == 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+static void
+socket_fail_at(unsigned nth)
+{
+    socket_countdown = nth;
+}
+
+static void
+event_fail_at(unsigned nth)
+{
+    event_countdown = nth;
+}
+
+static const struct resource {
+    const char *name;
+    void (*fail_at)(unsigned nth); /* 0: never */
+    unsigned most;
+} resources[] = {
+    {"allocation", mem_fail_at, FAILURES_MAX},
+    {"socket", socket_fail_at, 3},
+    {"event", event_fail_at, 12},
 };
 
 /* --- the origin: one connection at a time, closed after its answer --- */
@@ -259,9 +309,9 @@ tear_down(void **state)
     return 0;
 }
 
-/* One connection on a worker of its own, whose `nth` allocation from the accept on fails. */
+/* One connection on a worker of its own, whose `nth` such resource from the accept on fails. */
 static void
-exchange(struct bench *bench, unsigned nth)
+exchange(struct bench *bench, const struct resource *resource, unsigned nth)
 {
     struct proxy *proxy;
     struct dns *dns;
@@ -278,16 +328,16 @@ exchange(struct bench *bench, unsigned nth)
     fcntl(pair[1], F_SETFL, 0);
     bench->client = pair[1];
     assert_int_equal(pthread_create(&client, NULL, run_client, bench), 0);
-    mem_fail_at(nth);
+    resource->fail_at(nth);
     proxy_accept(proxy, pair[0], &peer);
     loop_run(bench->loop);
-    mem_fail_at(0);
+    resource->fail_at(0);
     pthread_join(client, NULL);
     proxy_free(&proxy);
     dns_free(&dns);
     loop_free(&bench->loop);
     if (bench->hung)
-        fail_msg("allocation %u of \"%.20s\" failed, and nobody told the client", nth,
+        fail_msg("%s %u of \"%.20s\" failed, and nobody told the client", resource->name, nth,
                  bench->request);
     assert_int_equal(atomic_load(&bench->wrong_bodies), 0);
     assert_int_equal(stats_read(STAT_connections_open), 0);
@@ -296,7 +346,7 @@ exchange(struct bench *bench, unsigned nth)
 }
 
 static void
-a_failed_allocation_ends_the_request_alone(void **state)
+what_fails_ends_the_request_alone(void **state)
 {
     static const struct {
         const char *why, *request;
@@ -320,8 +370,9 @@ a_failed_allocation_ends_the_request_alone(void **state)
         print_message("case: %s\n", cases[i].why);
         bench->request = cases[i].request;
         bench->body = cases[i].body;
-        for (unsigned nth = 0; nth <= FAILURES_MAX; nth++)
-            exchange(bench, nth);
+        for (size_t r = 0; r < ARRAY_LEN(resources); r++)
+            for (unsigned nth = 0; nth <= resources[r].most; nth++)
+                exchange(bench, &resources[r], nth);
     }
 }
 
@@ -329,8 +380,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_failed_allocation_ends_the_request_alone, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_fails_ends_the_request_alone, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
