@@ -191,12 +191,13 @@ static json_t *
 malformed(const json_error_t *error)
 {
     int line = error->line < 1 ? 1 : error->line, column = error->column < 0 ? 0 : error->column;
+    char text[JSON_ERROR_TEXT_LENGTH + 64]; /* jansson may quote half a character of the body */
 
-    return json_pack(
-        "{s:o, s:s, s:i, s:i, s:i}", "error",
-        json_sprintf("malformed JSON at line %d, column %d: %s", line, column, error->text), "hint",
-        shape_hint, "line", line, "column", column, "position",
-        error->position < 0 ? 0 : error->position);
+    (void)snprintf(text, sizeof(text), "malformed JSON at line %d, column %d: %s", line, column,
+                   error->text);
+    return json_pack("{s:o, s:s, s:i, s:i, s:i}", "error", admin_text(slice_from_str(text)), "hint",
+                     shape_hint, "line", line, "column", column, "position",
+                     error->position < 0 ? 0 : error->position);
 }
 
 enum err

@@ -79,6 +79,8 @@ unclear_orders_are_refused(void **state)
         {"a member twice", "{\"tags\": [\"a\"], \"tags\": [\"b\"]}", "malformed JSON at line 1", 1},
         {"bytes that are no UTF-8", "{\"tags\": [\"\xff\"]}", "malformed JSON at line 1", 1},
         {"a zero byte by escape", "{\"tags\": [\"a\\u0000b\"]}", "malformed JSON at line 1", 1},
+        {"half a character after a backslash", "{\"tags\": [\"\\\xcf\xa3\"]}",
+         "malformed JSON at line 1", 1},
         {"a list", "[\"http://a/\"]", "the body is not an object", 0},
         {"an empty object", "{}", "nothing is named", 0},
         {"soft alone", "{\"soft\": true}", "nothing is named", 0},
