@@ -144,13 +144,18 @@ struct unit {
 static enum err
 parse_scaled(struct slice text, const struct unit *units, size_t units_n, uint64_t *out)
 {
-    uint64_t n;
+    uint64_t n, scaled;
 
     if (!slice_take_u64(&text, &n))
         return text.len > 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9' ? ERR_RANGE : ERR_SYNTAX;
-    for (size_t i = 0; i < units_n; i++)
-        if (slice_is_nocase(text, units[i].name))
-            return __builtin_mul_overflow(n, units[i].scale, out) ? ERR_RANGE : OK;
+    for (size_t i = 0; i < units_n; i++) {
+        if (!slice_is_nocase(text, units[i].name))
+            continue;
+        if (__builtin_mul_overflow(n, units[i].scale, &scaled))
+            return ERR_RANGE;
+        *out = scaled;
+        return OK;
+    }
     return ERR_SYNTAX;
 }
 
