@@ -18,6 +18,9 @@ PACKAGES_RUN=(curl)
 # requests (nodejs).
 PACKAGES_TEST=(python3-pytest curl wget nginx-light apache2 nodejs prometheus python3.11-doc)
 
+# libFuzzer comes with clang.
+PACKAGES_FUZZ=(clang)
+
 PACKAGES_BENCH=(wrk nginx-light)
 
 # Print those of the named packages that are not installed, one a line.
