@@ -316,7 +316,7 @@ parse_request_line(struct parser *parser, const struct h1_limits *limits, struct
     if (!slice_cut(&rest, ' ', &out->method_text) || !http_is_token(out->method_text))
         return refuse(parser, line.ptr, ERR_BAD_REQUEST, "no method");
     out->method = http_method_from(out->method_text);
-    if (method_too_long(line))
+    if (out->method_text.len > METHOD_MAX) /* RFC 9112 section 3 */
         return refuse(parser, line.ptr, ERR_NOT_IMPLEMENTED, "the method is too long");
     if (!slice_cut(&rest, ' ', &out->target) || out->target.len == 0)
         return refuse(parser, rest.ptr, ERR_BAD_REQUEST, "no target between single spaces");
