@@ -138,10 +138,11 @@ def test_store_survives_a_restart_as_another_user(start_edge, origin, open_folde
 @as_root
 def test_log_is_made_for_the_user_where_he_may_not_make_it(start_edge, origin, open_folder):
     """In a folder of root's, such as /var/log."""
+    cacheable(origin)
     log = open_folder / "access.log"
     edge = start_edge(origin=origin.url, settings={"user": NOBODY, "log.access": log},
                       arguments=["--store", open_folder / "store"])
-    edge.get("/nothing")
+    edge.get("/a")
     edge.wait_until(lambda: log.read_text().count("\n") == 1, "a line in the log")
     assert owner(log) == NOBODY
 
