@@ -14,9 +14,11 @@ PACKAGES_BUILD=(
 PACKAGES_RUN=(curl)
 
 # The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
-# documents (python3.11-doc), a real metrics parser (promtool, in prometheus) and another parser of
-# requests (nodejs).
-PACKAGES_TEST=(python3-pytest curl wget nginx-light apache2 nodejs prometheus python3.11-doc)
+# documents (python3.11-doc), a real metrics parser (promtool, in prometheus), another parser of
+# requests (nodejs) and real websockets (python3-websockets).
+PACKAGES_TEST=(
+    python3-pytest python3-websockets curl wget nginx-light apache2 nodejs prometheus python3.11-doc
+)
 
 # libFuzzer comes with clang.
 PACKAGES_FUZZ=(clang)
