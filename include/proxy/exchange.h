@@ -31,6 +31,11 @@ struct exchange {
     bool aborted;             /* the response was not sent whole */
 };
 
+/* For one that is told later: the bytes of its texts, and their copy to `to`, where they are from
+ * now on. The peer stays borrowed. */
+size_t exchange_text_len(const struct exchange *exchange);
+void exchange_move_texts(struct exchange *exchange, char *to);
+
 /* Called on the worker; must not block nor allocate. */
 struct exchange_sink {
     void (*fn)(void *arg, unsigned worker, const struct exchange *exchange); /* NULL: no log */

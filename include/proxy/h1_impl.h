@@ -9,7 +9,6 @@
 #include "proxy/h1_conn.h"
 #include "proxy/rate.h"
 #include "proxy/request.h"
-#include "proxy/tunnel.h"
 #include "proxy/watch.h"
 
 #define CONN_TAG 0x636f6e6eU
@@ -61,7 +60,7 @@ struct conn {
     uint64_t chunk_left;
     char chunk_line[H1_CHUNK_HEAD_MAX];
 
-    struct tunnel *tunnel; /* PHASE_TUNNEL: `chan` has moved there */
+    struct conn_tunnel *tunnel; /* PHASE_TUNNEL: `chan` has moved there */
 };
 
 void conn_close(struct conn *conn, bool abort);    /* the only exit */
@@ -105,6 +104,6 @@ void conn_flush(struct conn *conn); /* write as much as goes; may end exchange a
 /* --- h1_tunnel.c --- */
 
 void conn_on_upgrade(void *arg, struct slice head); /* the carrier's on_upgrade */
-void conn_stop_tunnel(struct conn *conn, bool cut); /* harmless without one; ends its request */
+void conn_stop_tunnel(struct conn *conn, bool cut); /* harmless without one; writes its log line */
 
 #endif

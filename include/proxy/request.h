@@ -101,6 +101,7 @@ struct request {
     uint64_t began_us, first_byte_us, body_sent_len;
     enum exchange_outcome outcome;
     enum cache_reason detail;
+    bool told; /* its line is its carrier's to write */
 };
 
 /* An idle one, or a new one; its arena is empty. NULL when out of memory. */
@@ -126,6 +127,10 @@ void request_body_end(struct request *req);
 /* Within the carrier's on_upgrade, once: the origin's connection, as fetch_take_chan. */
 struct chan;
 void request_take_origin(struct request *req, struct chan *to, struct slice *out_early);
+
+/* What it came to until now, for the log of a carrier that goes on without it (and sets `told`);
+ * the texts are the request's. */
+void request_describe(const struct request *req, struct exchange *out);
 
 /* Sent whole, or the client has gone (`aborted`). The fetch may go on for others. */
 void request_free(struct request **slot, bool aborted);

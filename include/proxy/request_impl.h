@@ -37,6 +37,6 @@ void request_on_upgrade(void *arg, const struct http_response *response, struct 
 enum err request_interim_head(struct request *req, const struct http_response *response,
                               struct slice protocol, struct slice *out_head);
 
-void request_log_exchange(struct request *req, bool aborted);
+void request_log_exchange(const struct request *req, bool aborted);
 
 #endif

@@ -1,7 +1,16 @@
 /* A client's connection that changed to another protocol: its stream and the origin's go to a
- * tunnel (proxy/tunnel). The connection stays for its limits, its drain and its end; its request
- * stays for the access log. */
+ * tunnel (proxy/tunnel). The connection stays for its limits, its drain and its end. The request
+ * ends; what the access log needs of it is kept, in one block, so that an idle tunnel is small. */
 #include "proxy/h1_impl.h"
+
+#include "proxy/tunnel.h"
+
+struct conn_tunnel {
+    struct tunnel *tunnel;
+    uint64_t since_us;
+    struct exchange exchange; /* until since_us */
+    char texts[];             /* its */
+};
 
 static void
 on_tunnel_end(void *arg, bool cut)
@@ -29,19 +38,51 @@ join_leads(struct conn *conn, struct slice *head)
     return out.rc;
 }
 
+static struct conn_tunnel *
+keep_exchange(struct conn *conn)
+{
+    struct exchange exchange;
+    struct conn_tunnel *kept;
+
+    request_describe(conn->req, &exchange);
+    kept = mem_alloc(sizeof(*kept) + exchange_text_len(&exchange));
+    if (kept == NULL)
+        return NULL;
+    kept->tunnel = NULL;
+    kept->since_us = loop_now_us();
+    kept->exchange = exchange;
+    exchange_move_texts(&kept->exchange, kept->texts);
+    return kept;
+}
+
+/* Nothing of the exchange is needed any more. */
+static void
+leave_http(struct conn *conn)
+{
+    conn_free_input(conn);
+    conn->leads_n = 0;
+    conn->req->told = true;
+    request_free(&conn->req, false);
+}
+
 static enum err
 start(struct conn *conn, const struct tunnel_plan *plan)
 {
+    struct conn_tunnel *kept = keep_exchange(conn);
     enum err rc;
 
+    if (kept == NULL)
+        return ERR_NOMEM;
     conn->phase = PHASE_TUNNEL;
     loop_timer_clear(&conn->timer);
     watch_move(&conn->proxy->watch, &conn->watch, WATCH_NONE, 0);
-    rc = tunnel_start(plan, &conn->tunnel);
-    if (rc != OK)
+    rc = tunnel_start(plan, &kept->tunnel);
+    if (rc != OK) {
+        mem_free(kept);
         return rc;
-    conn_free_input(conn);
-    conn->leads_n = 0;
+    }
+    conn->tunnel = kept;
+    leave_http(conn);
     return OK;
 }
 
@@ -82,9 +123,17 @@ conn_on_upgrade(void *arg, struct slice head)
 void
 conn_stop_tunnel(struct conn *conn, bool cut)
 {
-    if (conn->tunnel == NULL)
+    const struct exchange_sink *sink = &conn->proxy->settings->exchanges;
+    struct conn_tunnel *kept = conn->tunnel;
+
+    if (kept == NULL)
         return;
-    conn->req->body_sent_len = tunnel_sent_len(conn->tunnel);
-    tunnel_stop(&conn->tunnel, cut);
-    request_free(&conn->req, cut);
+    conn->tunnel = NULL;
+    kept->exchange.body_len = tunnel_sent_len(kept->tunnel);
+    kept->exchange.total_us += loop_now_us() - kept->since_us;
+    kept->exchange.aborted = cut;
+    tunnel_stop(&kept->tunnel, cut);
+    if (sink->fn != NULL)
+        sink->fn(sink->arg, conn->proxy->worker, &kept->exchange);
+    mem_free(kept);
 }

@@ -625,6 +625,7 @@ clear(struct request *req)
     memset(req, 0, offsetof(struct request, deliver));
     req->extra_len = 0;
     req->began_us = req->first_byte_us = req->body_sent_len = 0;
+    req->told = false;
     req->arena = arena;
     list_init(&req->link);
 }

@@ -10,32 +10,39 @@ field_value(const struct request *req, const char *name)
 }
 
 void
-request_log_exchange(struct request *req, bool aborted)
+request_describe(const struct request *req, struct exchange *out)
+{
+    uint64_t now_us = loop_now_us();
+
+    *out = (struct exchange){
+        .began_us = loop_wall_us() - (int64_t)(now_us - req->began_us),
+        .total_us = now_us - req->began_us,
+        .first_byte_us = req->first_byte_us == 0 ? 0 : req->first_byte_us - req->began_us,
+        .conn_id = req->conn_id,
+        .req_id = req->id,
+        .peer = req->peer,
+        .method = req->http.method_text,
+        .target = req->http.target,
+        .host = req->host,
+        .referer = field_value(req, "referer"),
+        .user_agent = field_value(req, "user-agent"),
+        .http_minor = req->http.minor,
+        .status = req->reply.status,
+        .body_len = req->body_sent_len,
+        .outcome = req->outcome,
+        .reason = req->detail != REASON_STORED ? req->detail : req->reason,
+    };
+}
+
+void
+request_log_exchange(const struct request *req, bool aborted)
 {
     const struct exchange_sink *sink = &req->proxy->settings->exchanges;
-    uint64_t now_us;
+    struct exchange exchange;
 
-    if (sink->fn == NULL)
+    if (sink->fn == NULL || req->told)
         return;
-    now_us = loop_now_us();
-    sink->fn(sink->arg, req->proxy->worker,
-             &(struct exchange){
-                 .began_us = loop_wall_us() - (int64_t)(now_us - req->began_us),
-                 .total_us = now_us - req->began_us,
-                 .first_byte_us = req->first_byte_us == 0 ? 0 : req->first_byte_us - req->began_us,
-                 .conn_id = req->conn_id,
-                 .req_id = req->id,
-                 .peer = req->peer,
-                 .method = req->http.method_text,
-                 .target = req->http.target,
-                 .host = req->host,
-                 .referer = field_value(req, "referer"),
-                 .user_agent = field_value(req, "user-agent"),
-                 .http_minor = req->http.minor,
-                 .status = req->reply.status,
-                 .body_len = req->body_sent_len,
-                 .outcome = req->outcome,
-                 .reason = req->detail != REASON_STORED ? req->detail : req->reason,
-                 .aborted = aborted,
-             });
+    request_describe(req, &exchange);
+    exchange.aborted = aborted;
+    sink->fn(sink->arg, req->proxy->worker, &exchange);
 }
