@@ -112,6 +112,23 @@ def check_includes(root):
     return faults
 
 
+CALL = re.compile(r'\bLOG\(\s*\w+\s*,\s*\w+\s*,\s*((?:"(?:[^"\\]|\\.)*"|PRI\w+|\s)+)')
+CONVERSION = re.compile(r"%(?:(?:\.\*)?s|(?:ll?|z)?[dux]|%)")
+
+
+def check_logs(root):
+    """Formats of LOG that base/log.c does not know; see log.h."""
+    faults = []
+    for path, text in sources(root):
+        for call in CALL.finditer(text):
+            words = re.sub(r"PRI([dux])64", r'"l\1"', call.group(1))
+            literal = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', words))
+            if "%" in CONVERSION.sub("", literal):
+                line = text.count("\n", 0, call.start()) + 1
+                faults.append(f"{path}:{line}: LOG knows %s, %.*s, %d, %u, %x with l, ll or z")
+    return faults
+
+
 def rows(root, table, macro):
     """Line number and name of each row of a table."""
     text = (root / "include/base" / table).read_text(encoding="utf-8")
@@ -151,7 +168,7 @@ def main(argv):
         print(__doc__.strip().splitlines()[-1], file=sys.stderr)
         return 2
     root = Path(names[0])
-    faults = check_includes(root)
+    faults = check_includes(root) + check_logs(root)
     if "--tables" in options:
         faults += check_tables(root)
     for fault in faults:

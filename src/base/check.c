@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
+
 static _Thread_local check_describe_fn *context_describe;
 static _Thread_local const void *context_subject;
 static _Thread_local unsigned fail_countdown; /* 0: no failure planned */
@@ -59,12 +61,16 @@ check_context(check_describe_fn *describe, const void *subject)
 void
 check_failed(const char *what, const char *file, int line, const char *function)
 {
-    char about[1024] = "";
+    char about[1024] = "", safe[sizeof(about) * ESCAPE_GROWTH_MAX];
 
     fprintf(stderr, "brink: assertion failed: %s, in %s at %s:%d\n", what, function, file, line);
     if (context_describe != NULL) {
+        struct slice rest;
+
         context_describe(context_subject, about, sizeof(about));
-        fprintf(stderr, "brink: while working on %s\n", about);
+        rest = slice_from_str(about);
+        fprintf(stderr, "brink: while working on %.*s\n",
+                (int)escape_write(ESCAPE_TEXT, &rest, safe, sizeof(safe)), safe);
     }
     fflush(stderr);
     abort();

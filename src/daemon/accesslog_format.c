@@ -1,21 +1,22 @@
-/* Lines of the access log. Both forms are safe whatever a client sent: the combined one escapes
- * quotes, backslashes and every byte outside of printable ASCII, the JSON one is always valid JSON.
- */
+/* Lines of the access log. Both forms are safe whatever a client sent: the combined one is
+ * printable ASCII, the JSON one is always valid JSON; see base/escape.h. */
 #include "daemon/accesslog.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <time.h>
 
+#include "base/escape.h"
+
 enum { METHOD_MAX = 32, TARGET_MAX = 4096, HOST_MAX = 256, REFERER_MAX = 1024, AGENT_MAX = 512 };
 
-/* A line being built. The limits above, six times for escapes, and the rest fit ACCESSLOG_LINE_MAX.
- */
+/* A line being built. The limits above, grown by escapes, and the rest fit ACCESSLOG_LINE_MAX. */
 struct line {
     char *buf;
     size_t len;
 };
-static_assert((METHOD_MAX + TARGET_MAX + HOST_MAX + REFERER_MAX + AGENT_MAX) * 6 + 1024 <=
+static_assert((METHOD_MAX + TARGET_MAX + HOST_MAX + REFERER_MAX + AGENT_MAX) * ESCAPE_GROWTH_MAX +
+                      1024 <=
                   ACCESSLOG_LINE_MAX,
               "a line fits");
 
@@ -32,72 +33,12 @@ static void PRINTF_LIKE(2, 3) put(struct line *line, const char *format, ...)
 }
 
 static void
-put_hex(struct line *line, const char *before, unsigned char c)
+put_text(struct line *line, enum escape_form form, struct slice text, size_t max)
 {
-    static const char hex[] = "0123456789abcdef";
+    struct slice rest = slice_first(text, max);
 
-    while (*before != '\0')
-        line->buf[line->len++] = *before++;
-    line->buf[line->len++] = hex[c >> 4];
-    line->buf[line->len++] = hex[c & 15];
-}
-
-static void
-put_text(struct line *line, struct slice text, size_t max)
-{
-    text = slice_first(text, max);
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-
-        if (c < 0x20 || c >= 0x7f) {
-            put_hex(line, "\\x", c);
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            line->buf[line->len++] = '\\';
-        line->buf[line->len++] = (char)c;
-    }
-}
-
-/* Bytes of the UTF-8 character at the start of `text`; 0 when it is none. RFC 3629 section 4. */
-static size_t
-utf8_len(struct slice text)
-{
-    const unsigned char *c = (const unsigned char *)text.ptr;
-    size_t len = c[0] < 0x80 ? 1 : c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
-
-    if (c[0] < 0x80)
-        return 1;
-    if (c[0] < 0xc2 || c[0] > 0xf4 || text.len < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-        (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
-        return 0; /* overlong, a surrogate, or past U+10FFFF */
-    return len;
-}
-
-static void
-put_json(struct line *line, struct slice text, size_t max)
-{
-    text = slice_first(text, max);
-    while (text.len > 0) {
-        unsigned char c = (unsigned char)text.ptr[0];
-        size_t len = utf8_len(text);
-
-        if (c < 0x20 || c == 0x7f || len == 0) {
-            put_hex(line, "\\u00", c);
-            text = slice_skip(text, 1);
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            line->buf[line->len++] = '\\';
-        memcpy(line->buf + line->len, text.ptr, len);
-        line->len += len;
-        text = slice_skip(text, len);
-    }
+    line->len += escape_write(form, &rest, line->buf + line->len, ACCESSLOG_LINE_MAX - line->len);
+    ASSERT(rest.len == 0);
 }
 
 static struct tm
@@ -124,16 +65,18 @@ put_combined(struct line *line, const struct exchange *exchange)
 
     (void)strftime(when, sizeof(when), "%d/%b/%Y:%H:%M:%S +0000", &tm);
     put(line, "%.*s - - [%s] \"", SLICE_ARGS(peer_text(exchange->peer, peer)), when);
-    put_text(line, exchange->method, METHOD_MAX);
+    put_text(line, ESCAPE_ASCII, exchange->method, METHOD_MAX);
     put(line, " ");
-    put_text(line, exchange->target, TARGET_MAX);
+    put_text(line, ESCAPE_ASCII, exchange->target, TARGET_MAX);
     put(line, " HTTP/1.%u\" %u %" PRIu64 " \"", exchange->http_minor, exchange->status,
         exchange->body_len);
-    put_text(line, exchange->referer.len == 0 ? SLICE("-") : exchange->referer, REFERER_MAX);
+    put_text(line, ESCAPE_ASCII, exchange->referer.len == 0 ? SLICE("-") : exchange->referer,
+             REFERER_MAX);
     put(line, "\" \"");
-    put_text(line, exchange->user_agent.len == 0 ? SLICE("-") : exchange->user_agent, AGENT_MAX);
+    put_text(line, ESCAPE_ASCII, exchange->user_agent.len == 0 ? SLICE("-") : exchange->user_agent,
+             AGENT_MAX);
     put(line, "\" host=\"");
-    put_text(line, exchange->host, HOST_MAX);
+    put_text(line, ESCAPE_ASCII, exchange->host, HOST_MAX);
     put(line, "\" cache=%s reason=%s total=%" PRIu64 ".%06u first=%" PRIu64 ".%06u%s\n",
         exchange_outcome_name(exchange->outcome), cache_reason_name(exchange->reason),
         exchange->total_us / 1000000, (unsigned)(exchange->total_us % 1000000),
@@ -145,7 +88,7 @@ static void
 put_member(struct line *line, const char *name, struct slice text, size_t max)
 {
     put(line, ",\"%s\":\"", name);
-    put_json(line, text, max);
+    put_text(line, ESCAPE_JSON, text, max);
     put(line, "\"");
 }
 

@@ -48,7 +48,9 @@ struct purge_job {
 static void
 answer_json(struct httpd_request **request, unsigned status, json_t *value)
 {
-    char *text = value == NULL ? NULL : json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    const size_t form =
+        JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII; /* for terminals */
+    char *text = value == NULL ? NULL : json_dumps(value, form);
     char *whole = NULL;
     size_t len = 0;
     FILE *out = text == NULL ? NULL : open_memstream(&whole, &len);

@@ -233,6 +233,20 @@ words_of(struct slice text)
     return list;
 }
 
+/* The value of a field that picked a variant; not of one that lets its sender in. */
+static json_t *
+vary_value(struct slice name, struct slice value)
+{
+    static const char *const secrets[] = {"authorization", "cookie", "proxy-authorization"};
+
+    if (slice_starts(name, SLICE("=")))
+        name = slice_skip(name, 1);
+    for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+        if (slice_is_nocase(name, secrets[i]))
+            return json_string("(a secret)");
+    return admin_text(value);
+}
+
 /* See cache/vary.h: "name: value" or "name" a line, a field of the site's key with "=" before. */
 static json_t *
 vary_of(struct slice vary)
@@ -250,8 +264,9 @@ vary_of(struct slice vary)
             line = slice_trim(line);
         key = slice_to_str(name);
         if (key != NULL)
-            (void)json_object_set_new(
-                fields, key, line.ptr == name.ptr + name.len ? json_null() : admin_text(line));
+            (void)json_object_set_new(fields, key,
+                                      line.ptr == name.ptr + name.len ? json_null()
+                                                                      : vary_value(name, line));
         mem_free(key);
     }
     return fields;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "http/url.h"
 
 enum { FILE_MAX_LEN = 4 << 20, FAULTS_MAX = 100 };
@@ -252,7 +253,7 @@ apply_set(struct config_load *load, const char *what, const struct config_direct
 }
 
 static void
-unknown_key(struct config_load *load, const char *set, struct slice key)
+unknown_key(struct config_load *load, struct slice key)
 {
     char names[128][64], wrong[64];
     const char *pointers[129];
@@ -271,14 +272,14 @@ unknown_key(struct config_load *load, const char *set, struct slice key)
     (void)snprintf(wrong, sizeof(wrong), "%.*s", SLICE_ARGS(key));
     near = config_nearest(wrong, pointers);
     if (near != NULL)
-        config_load_fault(load, 0, "--set %s: unknown directive \"%s\"; did you mean \"%s\"?", set,
-                          wrong, near);
+        config_load_fault(load, 0, "--set %s: unknown directive; did you mean \"%s\"?", wrong,
+                          near);
     else
         config_load_fault(
-            load, 0, "--set %s: unknown directive \"%s\"; brink --help-directives lists them all",
-            set, wrong);
+            load, 0, "--set %s: unknown directive; brink --help-directives lists them all", wrong);
 }
 
+/* Faults repeat the key alone: the value may be a token. */
 static void
 apply_set_text(struct config_load *load, const char *set)
 {
@@ -298,10 +299,10 @@ apply_set_text(struct config_load *load, const char *set)
         if (slice_is(section_name, config_section_name((enum config_section)i)))
             directive = config_directive_find((enum config_section)i, name);
     if (directive == NULL) {
-        unknown_key(load, set, key);
+        unknown_key(load, key);
         return;
     }
-    (void)snprintf(what, sizeof(what), "--set %.*s", SLICE_ARGS(key)); /* the value: a token? */
+    (void)snprintf(what, sizeof(what), "--set %.*s", SLICE_ARGS(key));
     if (directive->section == SECTION_server) {
         config_load_fault(load, 0, "%s: this belongs to one server; set it in the file", what);
         return;
@@ -353,11 +354,15 @@ print_faults(struct config_load *load, FILE *out)
 {
     qsort(load->faults, load->faults_n, sizeof(*load->faults), by_line);
     for (size_t i = 0; i < load->faults_n; i++) {
+        struct slice text = slice_from_str(load->faults[i].text);
+        char safe[2048]; /* what stands in a file need not be fit for a terminal */
+        size_t len = escape_write(ESCAPE_SHOWN, &text, safe, sizeof(safe));
+
         if (load->faults[i].line > 0)
             fprintf(out, "%s:%u: ", load->path, load->faults[i].line);
         else
             fprintf(out, "brink: ");
-        fprintf(out, "%s\n", load->faults[i].text);
+        fprintf(out, "%.*s\n", (int)len, safe);
     }
 }
 

@@ -553,13 +553,14 @@ describe_request(const void *subject, char *buf, size_t cap)
 #undef X
     };
     const struct request *req = subject;
+    struct slice rest = req->key.text, url;
 
-    (void)snprintf(buf, cap,
-                   "request %llu of connection %llu, state %s, before: %s %s %s: %.*s %.*s",
-                   (unsigned long long)req->id, (unsigned long long)req->conn_id, names[req->state],
-                   names[req->trace[5]], names[req->trace[6]], names[req->trace[7]],
-                   SLICE_ARGS(slice_first(req->http.method_text, 20)),
-                   SLICE_ARGS(slice_first(req->key.text, 200)));
+    (void)slice_cut(&rest, '?', &url); /* a query may hold what lets its sender in */
+    (void)snprintf(
+        buf, cap, "request %llu of connection %llu, state %s, before: %s %s %s: %.*s %.*s",
+        (unsigned long long)req->id, (unsigned long long)req->conn_id, names[req->state],
+        names[req->trace[5]], names[req->trace[6]], names[req->trace[7]],
+        SLICE_ARGS(slice_first(req->http.method_text, 20)), SLICE_ARGS(slice_first(url, 200)));
 }
 
 void

@@ -357,8 +357,12 @@ faults_of_the_command_line(void **state)
         {"beside a file's", ORIGIN, "http://a", NULL,
          "brink: --origin http://a: the file names its origins already; use one or the other\n"},
         {"an unknown key", NULL, "http://a", "store.sise=1",
-         "brink: --set store.sise=1: unknown directive \"store.sise\"; did you mean "
-         "\"store.size\"?\n"},
+         "brink: --set store.sise: unknown directive; did you mean \"store.size\"?\n"},
+        {"an unknown key with a secret", NULL, "http://a", "admin.tokn=c2VjcmV0",
+         "brink: --set admin.tokn: unknown directive; did you mean \"admin.token\"?\n"},
+        {"a secret that cannot be", NULL, "http://a", "admin.token=c2VjcmV0\x01",
+         "brink: --set admin.token: token holds a control character; write a text without control "
+         "characters\n"},
         {"no value", NULL, "http://a", "store.size",
          "brink: --set store.size has no =; write --set KEY=VALUE, such as store.size=64MB\n"},
         {"a bad value", NULL, "http://a", "origin.connect_timeout=1h",

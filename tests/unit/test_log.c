@@ -1,5 +1,7 @@
 /* The event log, read back from a file that stands in for standard error. The rate limit is a
  * thread's, so each test runs its lines in a thread of its own. */
+#include <inttypes.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,19 +103,49 @@ ids_are_shown(void **state)
     assert_int_equal(count_lines(), 3);
 }
 
+static const char *none; /* NULL, which the compiler is not to know */
+
 static void
-say_controls(void)
+say_hostile(void)
 {
-    LOG(INFO, purge, "url=\"%s\" end=1", "a\nb\r\t\x1b[31m\x7f\x01 \xc3\xa4");
+    static const char hostile[] = "a\nb\r\t\x1b[31m\x7f\x01 \xc3\xa4 \xc2\x9b \xff \" end=2 \\";
+
+    LOG(INFO, purge, "url=\"%s\" end=1", hostile);
+    LOG(INFO, purge, "url=\"%.*s\" end=1", 4, hostile);
+    LOG(INFO, purge, "url=\"%s\" none=\"%.*s\" end=1", none, 0, none);
 }
 
-/* A peer's bytes make no second line and steer no terminal. */
+/* A peer's bytes make no second line, steer no terminal and add no word of their own. */
 static void
-controls_are_escaped(void **state)
+texts_are_escaped(void **state)
 {
-    capture(say_controls);
-    assert_non_null(strstr(got, " url=\"a\\x0ab\\x0d\\x09\\x1b[31m\\x7f\\x01 \xc3\xa4\" end=1\n"));
-    assert_int_equal(count_lines(), 1);
+    capture(say_hostile);
+    assert_non_null(strstr(got, " url=\"a\\x0ab\\x0d\\x09\\x1b[31m\\x7f\\x01 \xc3\xa4 \\xc2\\x9b "
+                                "\\xff \\\" end=2 \\\\\" end=1\n"));
+    assert_non_null(strstr(got, " url=\"a\\x0ab\\x0d\" end=1\n"));
+    assert_non_null(strstr(got, " url=\"(null)\" none=\"\" end=1\n"));
+    assert_int_equal(count_lines(), 3);
+}
+
+static void
+say_numbers(void)
+{
+    LOG(INFO, purge, "a=%d b=%u c=%x d=100%%", -7, 4000000000U, 0xbeefU);
+    LOG(INFO, purge, "a=%ld b=%lu c=%lx", LONG_MIN, ULONG_MAX, 0xdeadbeefUL);
+    LOG(INFO, purge, "a=%lld b=%llu c=%llx", LLONG_MIN, ULLONG_MAX, 0xfeedULL);
+    LOG(INFO, purge, "a=%zu b=%zd c=%" PRIu64 " d=%" PRId64, SIZE_MAX, (ssize_t)-1, UINT64_MAX,
+        INT64_MIN);
+}
+
+static void
+numbers_are_as_printf_has_them(void **state)
+{
+    capture(say_numbers);
+    assert_non_null(strstr(got, " a=-7 b=4000000000 c=beef d=100%\n"));
+    assert_non_null(strstr(got, " a=-9223372036854775808 b=18446744073709551615 c=deadbeef\n"));
+    assert_non_null(strstr(got, " a=-9223372036854775808 b=18446744073709551615 c=feed\n"));
+    assert_non_null(strstr(got, " a=18446744073709551615 b=-1 c=18446744073709551615 "
+                                "d=-9223372036854775808\n"));
 }
 
 static void
@@ -124,19 +156,19 @@ say_much(void)
     memset(text, 'x', sizeof(text) - 1);
     LOG(INFO, purge, "%s", text);
     memset(text, '\n', sizeof(text) - 1);
-    LOG(INFO, purge, "%s", text);
-    LOG(INFO, purge, "last=1");
+    LOG(INFO, purge, "%s %s %s %s %s", text, text, text, text, text);
+    LOG(INFO, purge, "a=\"%s\" last=1", text);
 }
 
-/* A line that is too long is cut, and is still one line. */
+/* A text that is too long is cut within its quotes, a line that is where it ends. */
 static void
 long_lines_are_cut(void **state)
 {
     capture(say_much);
     assert_int_equal(count_lines(), 3);
-    assert_non_null(strstr(got, "xxxxxxxx\n"));
+    assert_non_null(strstr(got, "xxxxxxxx...\n"));
     assert_non_null(strstr(got, "\\x0a\\x0a"));
-    assert_non_null(strstr(got, " last=1\n"));
+    assert_non_null(strstr(got, "\\x0a...\" last=1\n"));
     assert_in_range(strlen(got), 4096, 3 * 4096);
 }
 
@@ -201,11 +233,9 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(line_has_its_parts),
-        cmocka_unit_test(ids_are_shown),
-        cmocka_unit_test(controls_are_escaped),
-        cmocka_unit_test(long_lines_are_cut),
-        cmocka_unit_test(levels),
+        cmocka_unit_test(line_has_its_parts), cmocka_unit_test(ids_are_shown),
+        cmocka_unit_test(texts_are_escaped),  cmocka_unit_test(numbers_are_as_printf_has_them),
+        cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(levels),
         cmocka_unit_test(rate_is_limited),
     };
 

@@ -59,12 +59,16 @@ tell_refusal(const struct client_reply *reply, const json_t *root)
     const char *error = json_string_value(json_object_get(root, "error"));
     const char *hint = json_string_value(json_object_get(root, "hint"));
 
-    if (error != NULL)
-        fprintf(stderr, "brinkctl: %s%s%s\n", error, hint == NULL ? "" : "; ",
-                hint == NULL ? "" : hint);
-    else
-        fprintf(stderr, "brinkctl: status %u: %.*s\n", reply->status,
-                (int)strcspn(reply->body, "\r\n"), reply->body);
+    if (error != NULL) {
+        fprintf(stderr, "brinkctl: ");
+        show_text(stderr, slice_from_str(error));
+        fprintf(stderr, "%s", hint == NULL ? "" : "; ");
+        show_text(stderr, hint == NULL ? SLICE_NONE : slice_from_str(hint));
+    } else {
+        fprintf(stderr, "brinkctl: status %u: ", reply->status);
+        show_text(stderr, slice_of(reply->body, strcspn(reply->body, "\r\n")));
+    }
+    fprintf(stderr, "\n");
 }
 
 /* Ask, then show. `show` NULL: the body as it is. */

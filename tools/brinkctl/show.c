@@ -1,10 +1,10 @@
 /* Tables and sentences out of JSON. What an answer lacks is shown as 0 or left out: an older brink
- * may know less than this program. Texts of the origin are stripped of control bytes: this is a
- * terminal. */
+ * may know less than this program. Texts of the origin are escaped: this is a terminal. */
 #include "show.h"
 
 #include <inttypes.h>
 
+#include "base/escape.h"
 #include "base/stats.h"
 
 static int64_t
@@ -13,11 +13,20 @@ number(const json_t *object, const char *name)
     return (int64_t)json_integer_value(json_object_get(object, name));
 }
 
+void
+show_text(FILE *out, struct slice text)
+{
+    char buf[256];
+
+    while (text.len > 0)
+        (void)fwrite(buf, 1, escape_write(ESCAPE_SHOWN, &text, buf, sizeof(buf)), out);
+}
+
 static void
 print_safe(FILE *out, const char *text)
 {
-    for (; text != NULL && *text != '\0'; text++)
-        (void)fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+    if (text != NULL)
+        show_text(out, slice_from_str(text));
 }
 
 static const char *
@@ -155,7 +164,8 @@ print_freshness(const json_t *variant, FILE *out)
 {
     int64_t ttl_s = number(variant, "ttl_s");
 
-    fprintf(out, "%s; age ", text_of(variant, "state"));
+    print_safe(out, text_of(variant, "state"));
+    fprintf(out, "; age ");
     print_duration(out, number(variant, "age_s"));
     fprintf(out, ttl_s < 0 ? ", ttl -" : ", ttl ");
     print_duration(out, ttl_s < 0 ? -ttl_s : ttl_s);

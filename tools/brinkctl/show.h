@@ -5,7 +5,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "base/check.h"
+#include "base/slice.h"
+
+/* Text that may be anybody's, made fit for a terminal. */
+void show_text(FILE *out, struct slice text);
 
 void show_stats(const json_t *root, FILE *out);
 void show_purge(const json_t *root, FILE *out);
