@@ -1,6 +1,7 @@
 """The admin listener itself: its manners, its patience, and that traffic does not notice it."""
 
 import json
+import resource
 import signal
 import socket
 import threading
@@ -171,16 +172,13 @@ def test_the_access_log_is_begun_anew_on_a_signal(origin, start_edge, tmp_path):
     assert len(list(tmp_path.glob("access.SIG*"))) == 2
 
 
-def test_too_few_descriptors_do_not_stop_it(origin, start_edge):
+def test_too_few_descriptors_do_not_stop_it(edge):
     """An operator who cannot be accepted now is answered later, and the log tells it quietly."""
-    edge = start_edge(origin=origin.url, files_limit=60)
-    crowd = []
-    while edge.descriptors() < 60:
-        crowd.append(Client(edge.port))
+    limits = resource.prlimit(edge.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(edge.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     waiting = edge.keep(Client(edge.admin_port))
     waiting.send_request("GET", "/healthz")
     edge.wait_log("what=admin reason=\"accept: ")
-    for client in crowd:
-        client.close()
+    resource.prlimit(edge.process.pid, resource.RLIMIT_NOFILE, limits)
     assert waiting.read_response().status == 200
     assert len(edge.log_text().splitlines()) < 300
