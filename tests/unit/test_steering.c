@@ -72,6 +72,11 @@ names_that_steer_and_others(void **state)
         {"CF-Connecting-IP", true},
         {"Proxy", true},
         {"X-Middleware-Subrequest", true},
+        {"Client-Cert-Chain", true},
+        {"X-SSL-Client-Verify", true},
+        {"X-Sendfile-Type", true},
+        {"X-Remote-User", true},
+        {"Surrogate-Capability", true},
         {"X_Forwarded_Host", true},
         {"accept_language", true},
         {"X.Custom", true},
@@ -98,6 +103,9 @@ names_that_steer_and_others(void **state)
         {"X-Request-ID", false},
         {"Traceparent", false},
         {"Via", false},
+        {"X-Client-Data", false},
+        {"Client-Hints", false},
+        {"Sec-CH-UA", false},
     };
 
     (void)state;

@@ -150,7 +150,8 @@ HOSTILE = ["X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwar
            "X-Forwarded-Uri", "X-Forwarded-By", "X-Forwarded", "Forwarded", "X-Original-URL",
            "X-Original-Host", "X-Rewrite-URL", "X-Host", "X-HTTP-Host-Override", "X-HTTP-Method",
            "X-HTTP-Method-Override", "X-Method-Override", "X-Real-IP", "True-Client-IP", "Client-IP",
-           "CF-Connecting-IP", "Front-End-Https", "Proxy", "X_Forwarded_Host", "x_original_url",
+           "CF-Connecting-IP", "Front-End-Https", "Proxy", "Client-Cert", "X-Remote-User", "X-Sendfile-Type",
+           "Surrogate-Capability", "X_Forwarded_Host", "x_original_url",
            "X.Forwarded.Host", "X-Forwarded_Host", "Accept_Language", "HTTP2-Settings",
            "Proxy-Authorization", "Keep-Alive", "TE"]
 
