@@ -333,7 +333,7 @@ await_input(struct conn *conn)
         }
         if (!conn->yielded)
             conn_await_head(conn, conn_input_len(conn) > 0);
-    } else if (conn->eof && conn->body_open && !conn->replying) {
+    } else if (conn->eof && conn->body_open && conn->req->feed != NULL && !conn->replying) {
         conn_close(conn, true); /* the client left in the middle of its request */
         return;
     } else if (conn->body_open && !conn->replying && conn->untaken.len == 0) {

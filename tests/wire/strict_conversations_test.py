@@ -1,5 +1,7 @@
 """Refusals that hang on what happened before: a body in its middle, a stored answer, one that waits."""
 
+import socket
+
 import pytest
 
 import h1
@@ -94,7 +96,7 @@ def test_a_get_with_a_body_beside_a_stored_answer(origin, edge, raw):
     edge.wait_stored(1)
     client = edge.client()
     client.send(raw)
-    client.sock.shutdown(1)
+    client.sock.shutdown(socket.SHUT_WR)
     try:
         client.read_response()
         client.expect_closed()
@@ -121,6 +123,35 @@ def test_an_unknown_expectation_is_refused_before_the_body(origin, edge):
     client = edge.client()
     client.send(post(b"Expect: a-miracle", b"Content-Length: 5"))
     assert client.read_response().status == 417
+    client.expect_closed()
+    assert origin.count() == 0
+
+
+def test_a_body_that_was_asked_for_and_is_malformed(origin, edge):
+    """RFC 9110 section 10.1.1: 100, then 400, then nothing."""
+    client = edge.client()
+    client.send(post(b"Expect: 100-continue", b"Transfer-Encoding: chunked"))
+    assert client.read_interim().status == 100
+    client.send(b"5\nhello\r\n0\r\n\r\n" + SMUGGLED)
+    response = client.read_response()
+    assert (response.status, response["Connection"].lower()) == (400, "close")
+    client.expect_closed()
+    edge.expect_stats(refused_bad_request=1, requests_active=0)
+    assert "/smuggled" not in origin.targets()
+
+
+@pytest.mark.parametrize("raw, status", [
+    (get(b"Content-Length: 5", first=b"PURGE /a HTTP/1.1") + b"hello", 404),
+    (get(b"Transfer-Encoding: chunked", first=b"PURGE /a HTTP/1.1") + b"zz\r\n" + SMUGGLED, 404)],
+    ids=["RFC 9112 section 9.6: a length", "RFC 9112 section 9.6: malformed chunks"])
+def test_a_body_that_nobody_reads(origin, edge, raw, status):
+    """The answer comes, also to who has half closed, and the connection ends: where the body does is
+    not known."""
+    client = edge.client()
+    client.send(raw)
+    client.sock.shutdown(socket.SHUT_WR)
+    response = client.read_response()
+    assert (response.status, response["Connection"].lower()) == (status, "close")
     client.expect_closed()
     assert origin.count() == 0
 
