@@ -134,12 +134,18 @@ origin_of(char who)
     return found;
 }
 
+static bool
+is_talking(const struct peer *peer)
+{
+    return peer != NULL && !peer->fin && !peer->reset && !peer->brink_closed;
+}
+
 /* Bytes as the script has them. In an origin's words "~" becomes an id that is never used twice;
  * bytes that ids are made of come from nowhere else. */
 static void
 send_content(struct run *run, struct peer *peer, const struct record *record)
 {
-    if (peer == NULL || peer->fin || peer->reset)
+    if (!is_talking(peer))
         return;
     for (size_t i = 0; i < record->content.len; i++) {
         unsigned char c = (unsigned char)record->content.ptr[i];
@@ -164,7 +170,7 @@ send_filler(struct run *run, struct peer *peer, uint64_t n)
 {
     static char filler[4096];
 
-    if (peer == NULL || peer->fin || peer->reset)
+    if (!is_talking(peer))
         return;
     for (size_t i = 0; filler[0] == '\0' && i < sizeof(filler); i++)
         filler[sizeof(filler) - 1 - i] = (char)('a' + i % 23);
@@ -201,7 +207,7 @@ set_mood(struct slice letters)
 static void
 act_on_peer(struct peer *peer, char op, const struct record *record)
 {
-    if (peer == NULL)
+    if (peer == NULL || peer->brink_closed) /* nothing of it reaches brink any more */
         return;
     peer->fin = peer->fin || op == 'f';
     peer->reset = peer->reset || op == 'r';
