@@ -76,7 +76,7 @@ struct fetch {
     enum http_framing out_framing;
     uint64_t out_left; /* FRAMING_LENGTH: bytes not yet taken */
     char *out;         /* coded body to be sent: out[out_off .. out_len) */
-    size_t out_off, out_len;
+    size_t out_off, out_len, out_cap;
 
     size_t kept_len, scanned; /* of a head that came in part */
     struct h1_body body;

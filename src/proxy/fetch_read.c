@@ -68,7 +68,7 @@ keep(struct fetch *fetch, struct slice bytes)
 {
     enum err rc = is_kept(fetch, bytes.ptr) ? OK : grow_kept(fetch, bytes.len);
 
-    if (rc == OK && bytes.len > 0)
+    if (rc == OK && bytes.len > 0 && bytes.ptr != fetch->kept) /* or a trickled head is quadratic */
         memmove(fetch->kept, bytes.ptr, bytes.len);
     if (rc == OK)
         fetch->kept_len = bytes.len;

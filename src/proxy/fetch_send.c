@@ -6,6 +6,7 @@
 
 enum {
     OUT_MAX = 65536,                    /* request body waiting to be sent */
+    OUT_MIN = 4096,                     /* memory for it: as much as it takes, */
     CODING_MAX = H1_CHUNK_HEAD_MAX + 2, /* around a chunk */
     LAST_CHUNK_LEN = 5,
     OUT_CAP = OUT_MAX + CODING_MAX + LAST_CHUNK_LEN
@@ -57,6 +58,15 @@ fetch_stop_sending(struct fetch *fetch)
     fetch->out_off = fetch->out_len = 0;
 }
 
+/* A client that sends nothing more for an hour holds no memory meanwhile. */
+static void
+drop_out(struct fetch *fetch)
+{
+    mem_free(fetch->out);
+    fetch->out = NULL;
+    fetch->out_cap = 0;
+}
+
 static void
 ask_for_body(struct fetch *fetch)
 {
@@ -80,6 +90,7 @@ all_written(struct fetch *fetch)
         return STEP_WAIT;
     }
     loop_timer_clear(&fetch->timer);
+    drop_out(fetch);
     ask_for_body(fetch);
     if (fetch->state == FETCH_OVER)
         return STEP_WAIT;
@@ -124,22 +135,30 @@ fetch_on_send(struct fetch *fetch)
 static enum err
 out_room(struct fetch *fetch, size_t need)
 {
-    if (fetch->out == NULL)
-        fetch->out = mem_alloc(OUT_CAP);
-    if (fetch->out == NULL)
-        return ERR_NOMEM;
-    if (fetch->out_len + need <= OUT_CAP)
+    size_t cap = fetch->out_cap < OUT_MIN ? OUT_MIN : fetch->out_cap;
+    char *grown;
+
+    if (fetch->out_off > 0 && fetch->out_len + need > fetch->out_cap) {
+        memmove(fetch->out, fetch->out + fetch->out_off, fetch->out_len - fetch->out_off);
+        fetch->out_len -= fetch->out_off;
+        fetch->out_off = 0;
+    }
+    if (fetch->out_len + need <= fetch->out_cap)
         return OK;
-    memmove(fetch->out, fetch->out + fetch->out_off, fetch->out_len - fetch->out_off);
-    fetch->out_len -= fetch->out_off;
-    fetch->out_off = 0;
+    while (cap < fetch->out_len + need)
+        cap *= 2;
+    grown = mem_realloc(fetch->out, cap < OUT_CAP ? cap : OUT_CAP);
+    if (grown == NULL)
+        return ERR_NOMEM;
+    fetch->out = grown;
+    fetch->out_cap = cap < OUT_CAP ? cap : OUT_CAP;
     return OK;
 }
 
 static void
 out_put(struct fetch *fetch, const void *bytes, size_t len)
 {
-    ASSERT(fetch->out_len + len <= OUT_CAP);
+    ASSERT(fetch->out_len + len <= fetch->out_cap);
     memcpy(fetch->out + fetch->out_len, bytes, len);
     fetch->out_len += len;
 }

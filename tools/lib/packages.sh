@@ -15,9 +15,10 @@ PACKAGES_RUN=(curl)
 
 # The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
 # documents (python3.11-doc), a real metrics parser (promtool, in prometheus), another parser of
-# requests (nodejs) and real websockets (python3-websockets).
+# requests (nodejs), real websockets (python3-websockets) and a real attacker (slowhttptest).
 PACKAGES_TEST=(
     python3-pytest python3-websockets curl wget nginx-light apache2 nodejs prometheus python3.11-doc
+    slowhttptest
 )
 
 # libFuzzer comes with clang.
