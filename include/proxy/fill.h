@@ -92,7 +92,8 @@ void fill_finish_update(struct fill *fill, uint64_t oid);
 
 /* --- readers --- */
 
-/* `on_wake` runs on `loop` whenever there is news: a head, more bytes, the end. ERR_NOMEM. */
+/* `on_wake` runs on `loop` whenever there is news: a head, more bytes, the end. ERR_NOMEM;
+ * ERR_CLOSED: too late, the first bytes are neither in memory nor in the store. */
 MUST_USE enum err fill_join(struct fill *fill, struct loop *loop, void (*on_wake)(void *arg),
                             void *arg, struct fill_reader **out);
 void fill_leave(struct fill_reader **slot);

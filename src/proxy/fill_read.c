@@ -3,11 +3,21 @@
 
 #include "base/stats.h"
 
+/* The store refused the rest, and of that some was dropped when all readers there were had passed
+ * it: neither memory nor the store has the whole any more. It stays whole for who is in the list.
+ */
+static bool
+is_too_late(const struct fill *fill) /* locked */
+{
+    return fill->first * BLOCK_FULL_LEN > fill_stored_len(fill);
+}
+
 enum err
 fill_join(struct fill *fill, struct loop *loop, void (*on_wake)(void *arg), void *arg,
           struct fill_reader **out)
 {
     struct fill_reader *reader = mem_zalloc(sizeof(*reader));
+    bool late;
 
     ASSERT_TAG(fill, FILL_TAG);
     if (reader == NULL)
@@ -17,10 +27,17 @@ fill_join(struct fill *fill, struct loop *loop, void (*on_wake)(void *arg), void
         mem_free(reader);
         return ERR_NOMEM;
     }
-    reader->fill = fill_ref(fill);
     (void)pthread_mutex_lock(&fill->lock);
-    list_push(&fill->readers, &reader->link);
+    late = is_too_late(fill);
+    if (!late)
+        list_push(&fill->readers, &reader->link);
     (void)pthread_mutex_unlock(&fill->lock);
+    if (late) {
+        wake_free(&reader->wake);
+        mem_free(reader);
+        return ERR_CLOSED;
+    }
+    reader->fill = fill_ref(fill);
     STAT_INC(fill_waiters);
     *out = reader;
     return OK;

@@ -302,6 +302,11 @@ join_fill(struct request *req, enum joinable how, const struct lookup_verdict *v
         return request_goto(req, REQUEST_ALONE);
     }
     rc = join(req);
+    if (rc == ERR_CLOSED) { /* it became unstorable on its way and is too far ahead */
+        fill_unref(&req->fill);
+        req->reason = REASON_HIT_FOR_MISS;
+        return request_goto(req, REQUEST_ALONE);
+    }
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));
     if (how == JOIN_USE && fill_state(req->fill) == FILL_DONE) {

@@ -319,6 +319,39 @@ what_is_not_stored_is_paced_by_its_slowest_reader(void **state)
     fill_unref(&fill);
 }
 
+/* The store gives up on an object half-way: who reads it gets all of it, who comes later would miss
+ * what was dropped in between and is told so. */
+static void
+who_joins_too_late_is_sent_away(void **state)
+{
+    struct bench *bench = *state;
+    struct fill *fill = open_new(bench, "k");
+    struct fill_reader *reader = join(bench, fill), *late = NULL;
+    uint64_t off = 0, fed = 0, more;
+
+    publish(fill, REASON_STORED, false, 0);
+    for (unsigned i = 0; fill_is_storing(fill) && i < WAIT_TRIES; i++) {
+        uint64_t n = feed(fill, fed, BLOCK_FULL_LEN); /* until the store takes no more */
+
+        fed += n;
+        assert_int_equal(drain(bench, reader, &off), FILL_NEXT_WAIT);
+        if (n == 0)
+            usleep(WAIT_STEP_US);
+    }
+    assert_false(fill_is_storing(fill));
+    for (more = fed + 4 * WINDOW_LEN; fed < more;) {
+        fed += feed(fill, fed, more - fed);
+        assert_int_equal(drain(bench, reader, &off), FILL_NEXT_WAIT);
+    }
+    assert_int_equal(fill_join(fill, bench->loop, nothing, NULL, &late), ERR_CLOSED);
+    assert_null(late);
+    fill_finish(fill);
+    assert_int_equal(drain(bench, reader, &off), FILL_NEXT_END);
+    assert_int_equal(off, fed);
+    fill_leave(&reader);
+    fill_unref(&fill);
+}
+
 /* Memory stays within the window; who is behind goes on from the store, however long it takes. */
 static void
 a_slow_reader_of_a_large_object_goes_on_from_the_store(void **state)
@@ -361,6 +394,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_stored_is_paced_by_its_slowest_reader, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(who_joins_too_late_is_sent_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_of_a_large_object_goes_on_from_the_store,
                                         set_up, tear_down),
     };
