@@ -42,12 +42,30 @@ on_close(struct evhttp_connection *connection, void *arg)
     request->theirs = NULL;
 }
 
+/* RFC 9112 section 3.2: exactly one Host in HTTP/1.1, at most one before it. evhttp takes any. */
+static bool
+has_proper_host(const struct evhttp_request *theirs)
+{
+    bool is_old = theirs->major == 1 && theirs->minor == 0;
+    const struct evkeyval *field;
+    unsigned n = 0;
+
+    for (field = theirs->input_headers->tqh_first; field != NULL; field = field->next.tqe_next)
+        n += evutil_ascii_strcasecmp(field->key, "Host") == 0;
+    return n == 1 || (n == 0 && is_old);
+}
+
 static void
 on_request(struct evhttp_request *theirs, void *arg)
 {
     struct httpd *httpd = arg;
-    struct httpd_request *request = mem_zalloc(sizeof(*request));
+    struct httpd_request *request;
 
+    if (!has_proper_host(theirs)) {
+        evhttp_send_error(theirs, HTTP_BADREQUEST, NULL);
+        return;
+    }
+    request = mem_zalloc(sizeof(*request));
     if (request == NULL) {
         evhttp_send_error(theirs, HTTP_SERVUNAVAIL, NULL);
         return;

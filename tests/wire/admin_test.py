@@ -6,6 +6,8 @@ import signal
 import socket
 import threading
 
+import pytest
+
 import h1
 from client import Client
 from edge import run_tool
@@ -25,6 +27,16 @@ def test_head_tells_the_length_without_the_body(edge):
         response = client.request("HEAD", "/healthz")
         assert (response.status, response["Content-Length"], response.body) == (200, "3", b"")
         assert client.request("GET", "/healthz").body == b"ok\n"
+
+
+@pytest.mark.parametrize("version, hosts, status", [
+    ("1.1", 1, 200), ("1.1", 0, 400), ("1.1", 2, 400), ("1.0", 1, 200), ("1.0", 0, 200),
+    ("1.0", 2, 400)])
+def test_a_request_names_one_host(edge, version, hosts, status):
+    """RFC 9112 section 3.2."""
+    with Client(edge.admin_port) as client:
+        client.send(f"GET /healthz HTTP/{version}\r\n".encode() + b"Host: a\r\n" * hosts + b"\r\n")
+        assert client.read_response().status == status
 
 
 def test_every_refusal_has_a_hint(edge):
