@@ -24,6 +24,7 @@ def limited(start_edge, origin):
                           files_limit=files_limit)
         assert edge.get("/a").status == 200
         edge.wait_stored(1)
+        edge.expect_stats(connections_open=0)  # ours has gone too
         return edge
 
     return start
@@ -294,6 +295,7 @@ def test_max_connections_closes_a_slow_reader_and_not_one_that_reads(limited, or
     reader = threading.Thread(target=read_on)
     reader.start()
     try:
+        edge.wait_until(lambda: taken, "the reader's first bytes")  # until then it is half-open
         edge.wait_until(lambda: is_served(edge), "room for a newcomer")
     finally:
         served.set()
