@@ -1,13 +1,14 @@
 /* Deadlines of an HTTP/1 connection, and its place among those that may have to go.
  *
- *   phase               waits for            deadline                       list
- *   IDLE                a next request       idle_timeout                   IDLE (the first:
- * HALF_OPEN) HEAD                the rest of a head   head_timeout, in all           HALF_OPEN
- *   EXCHANGE            the client's body    its pace, request_timeout      BODY
- *   EXCHANGE            the client to take   its pace, request_timeout      READER
- *   EXCHANGE            the origin           request_timeout                none
- *   TUNNEL              either side          tunnel_timeout, the tunnel's    none
- *   LINGER              the client to close  a moment                       IDLE
+ *   phase      waits for            deadline                      list
+ *
+ *   IDLE       a next request       idle_timeout                  IDLE; HALF_OPEN before the first
+ *   HEAD       the rest of a head   head_timeout, in all          HALF_OPEN
+ *   EXCHANGE   the client's body    its pace, request_timeout     BODY
+ *   EXCHANGE   the client to take   its pace, request_timeout     READER
+ *   EXCHANGE   the origin           request_timeout               none
+ *   TUNNEL     either side          tunnel_timeout, the tunnel's  none
+ *   LINGER     the client to close  a moment                      IDLE
  *
  * What a client has taken is what its TCP acknowledged: bytes in the kernel's buffer are not with
  * it. That costs a system call, so it is asked for only when a deadline comes, or room is needed.
