@@ -304,13 +304,14 @@ def test_9112_6_3_bytes_that_come_later_answer_nothing(arena):
 def stored_for_validation(edge, origin, fields=()):
     """An object that is validated each time."""
     target = fresh_target("validated")
-    puts = edge.stats()["store_puts"]
     with Client(edge.port) as client:
         client.send_request("GET", target)
         origin.next_request().reply(200, {"Cache-Control": "no-cache", "ETag": '"a"', "X-Kept": "1",
                                           "Content-Type": "text/plain", **dict(fields)}, BODY)
         assert client.read_response().body == BODY
-    edge.wait_for(store_puts=puts + 1)
+    # Of this object, for the counter may be that of one before it.
+    inspect = "/inspect?url=http%3A%2F%2Fsite.test" + target.replace("/", "%2F")
+    edge.wait_until(lambda: edge.admin("GET", inspect).status == 200, f"{target} stored")
     return target
 
 
