@@ -1,5 +1,5 @@
 /* What the parts of the loader share: the configuration being built, the faults found so far, and
- * where in the file each word stands. For config.c, config_file.c and config_check.c alone. */
+ * where in the file each word stands. For config.c and config_*.c alone. */
 #ifndef BRINK_DAEMON_CONFIG_LOAD_H
 #define BRINK_DAEMON_CONFIG_LOAD_H
 
@@ -50,5 +50,6 @@ bool config_load_listen(struct config_load *load, unsigned line, const char *wha
 void config_load_file(struct config_load *load, char *text, size_t len); /* config_file.c */
 void config_load_complete(struct config_load *load);                     /* config_check.c */
 void config_load_check(struct config_load *load);                        /* config_check.c */
+void config_load_check_sites(struct config_load *load);                  /* config_site.c */
 
 #endif

@@ -1,13 +1,10 @@
 /* What only the whole configuration shows: names that refer to nothing, values that contradict each
- * other, what is missing. Also puts origins and sites into the proxy's settings. */
+ * other, what is missing. Also puts origins into the proxy's settings; config_site.c does sites. */
 #include <sched.h>
 #include <unistd.h>
 
 #include "daemon/config_load.h"
-#include "http/msg.h"
 #include "http/url.h"
-
-enum { KEY_FIELDS_MAX = 16 }; /* each is sought in every request of the site */
 
 /* --- origins --- */
 
@@ -55,77 +52,6 @@ check_origins(struct config_load *load)
     load->config->proxy.origins_n = load->origins_n;
 }
 
-/* --- sites --- */
-
-static const char *
-nearest_origin(const struct config_load *load, const char *wrong)
-{
-    const char *names[CONFIG_LIST_MAX + 1];
-    size_t n = 0;
-
-    for (; n < load->origins_n && n < CONFIG_LIST_MAX; n++)
-        names[n] = load->origins[n].settings.name;
-    names[n] = NULL;
-    return config_nearest(wrong, names);
-}
-
-static void
-check_site_origin(struct config_load *load, size_t i)
-{
-    struct config_site *site = &load->sites[i];
-    const char *near;
-
-    if (site->origin_name == NULL) {
-        if (load->origins_n > 1)
-            config_load_fault(load, load->site_lines[i],
-                              "site \"%s\" does not say which origin; add origin = \"NAME\"",
-                              site->settings.name);
-        return; /* position 0 */
-    }
-    for (size_t j = 0; j < load->origins_n; j++) {
-        if (strcmp(load->origins[j].settings.name, site->origin_name) == 0) {
-            site->settings.origin = (unsigned)j;
-            return;
-        }
-    }
-    near = nearest_origin(load, site->origin_name);
-    config_load_fault(load, load->site_origin_lines[i], "there is no origin \"%s\"; %s%s%s",
-                      site->origin_name, near == NULL ? "add " : "did you mean \"",
-                      near == NULL ? "a section of that name" : near, near == NULL ? "" : "\"?");
-}
-
-/* True when site j, which comes before i, answers for the host already. */
-static bool
-has_host(const struct config_site *site, const char *host)
-{
-    for (size_t i = 0; i < site->hosts.n; i++)
-        if (strcmp(site->hosts.items[i], host) == 0)
-            return true;
-    return false;
-}
-
-static void
-check_site_hosts(struct config_load *load, size_t i)
-{
-    const struct config_site *site = &load->sites[i];
-
-    for (size_t j = 0; j < i; j++) {
-        const struct config_site *other = &load->sites[j];
-
-        if (other->hosts.n == 0)
-            config_load_fault(
-                load, load->site_lines[i],
-                "site \"%s\" is never reached: \"%s\" before it has no hosts and takes "
-                "all; move that one to the end",
-                site->settings.name, other->settings.name);
-        for (size_t k = 0; k < site->hosts.n; k++)
-            if (has_host(other, site->hosts.items[k]))
-                config_load_fault(load, load->site_lines[i],
-                                  "host \"%s\" belongs to site \"%s\" already; name it once",
-                                  site->hosts.items[k], other->settings.name);
-    }
-}
-
 /* Without a site, the only origin gets one that answers for any host. */
 static void
 add_only_site(struct config_load *load)
@@ -145,69 +71,6 @@ add_only_site(struct config_load *load)
         return;
     load->sites[0].settings.name = "default";
     load->sites_n = 1;
-}
-
-/* Fields that are not for the origin, or ask for a part of the answer. */
-static bool
-may_be_in_key(enum http_token token)
-{
-    switch (token) {
-    case HTTP_CDN_LOOP:
-    case HTTP_CONTENT_LENGTH:
-    case HTTP_EXPECT:
-    case HTTP_HOST:
-    case HTTP_IF_MATCH:
-    case HTTP_IF_MODIFIED_SINCE:
-    case HTTP_IF_NONE_MATCH:
-    case HTTP_IF_RANGE:
-    case HTTP_IF_UNMODIFIED_SINCE:
-    case HTTP_MAX_FORWARDS:
-    case HTTP_RANGE:
-    case HTTP_VIA:
-        return false;
-    default:
-        return (http_token_flags(token) & F_HOP) == 0;
-    }
-}
-
-static void
-check_site_key_fields(struct config_load *load, size_t i)
-{
-    struct config_site *site = &load->sites[i];
-
-    if (site->key_fields.n > KEY_FIELDS_MAX)
-        config_load_fault(
-            load, load->site_lines[i],
-            "key_fields names %zu fields, each sought in every request; name %d at most",
-            site->key_fields.n, KEY_FIELDS_MAX);
-    for (size_t j = 0; j < site->key_fields.n; j++)
-        if (!may_be_in_key(http_token_from(slice_from_str(site->key_fields.items[j]))))
-            config_load_fault(load, load->site_lines[i],
-                              "key_fields: \"%s\" cannot be part of a key; take it away",
-                              site->key_fields.items[j]);
-    site->settings.key_fields = site->key_fields.items;
-    site->settings.key_fields_n = site->key_fields.n;
-}
-
-static void
-check_sites(struct config_load *load)
-{
-    struct site_settings *settings = config_load_array(load, load->sites_n, sizeof(*settings));
-
-    if (settings == NULL)
-        return;
-    for (size_t i = 0; i < load->sites_n; i++) {
-        check_site_origin(load, i);
-        check_site_hosts(load, i);
-        check_site_key_fields(load, i);
-        load->sites[i].settings.hosts = load->sites[i].hosts.items;
-        load->sites[i].settings.hosts_n = load->sites[i].hosts.n;
-        load->sites[i].settings.upgrades = load->sites[i].upgrades.items;
-        load->sites[i].settings.upgrades_n = load->sites[i].upgrades.n;
-        settings[i] = load->sites[i].settings;
-    }
-    load->config->proxy.sites = settings;
-    load->config->proxy.sites_n = load->sites_n;
 }
 
 /* --- the rest --- */
@@ -343,7 +206,7 @@ config_load_check(struct config_load *load)
 {
     check_listens(load);
     check_origins(load);
-    check_sites(load);
+    config_load_check_sites(load);
     check_global(load);
     check_user(load);
     check_admin(load);
