@@ -23,8 +23,8 @@ struct purge_job;
 /* state, handler, may be followed by */
 #define REQUEST_STATES(X)                                                                          \
     X(VET, request_on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                         \
-    X(LOOKUP, on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                                       \
-    X(ALONE, on_alone, TO(PARKED) | TO(REPLY))                                                     \
+    X(LOOKUP, request_on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                               \
+    X(ALONE, request_on_alone, TO(PARKED) | TO(REPLY))                                             \
     X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(TUNNEL) | TO(REPLY))                          \
     X(TUNNEL, on_tunnel, 0)                                                                        \
     X(PURGE, request_on_purge, TO(REPLY))                                                          \

@@ -1,6 +1,6 @@
 /* The inside of a request's state machine. For src/proxy/request*.c alone: request.c holds the
- * table, the loop and most states, request_vet.c the first state, request_purge.c the purge,
- * request_log.c the line for the log. */
+ * table, the loop and PARKED, request_vet.c the first state, request_lookup.c LOOKUP and ALONE,
+ * request_purge.c the purge, request_log.c the line for the log. */
 #ifndef BRINK_PROXY_REQUEST_IMPL_H
 #define BRINK_PROXY_REQUEST_IMPL_H
 
@@ -27,8 +27,30 @@ enum step request_goto(struct request *req, enum request_state next);
 enum step request_answer_error(struct request *req, enum err rc, const char *why);
 void request_run(struct request *req); /* until a state waits; may end the request */
 
-enum step request_on_vet(struct request *req);   /* VET */
-enum step request_on_purge(struct request *req); /* PURGE */
+enum step request_on_vet(struct request *req);    /* VET */
+enum step request_on_lookup(struct request *req); /* LOOKUP */
+enum step request_on_alone(struct request *req);  /* ALONE */
+enum step request_on_purge(struct request *req);  /* PURGE */
+
+/* --- request_lookup.c --- */
+
+/* What the store has for this request: an object and what the rules say of it. */
+struct finding {
+    bool found;
+    struct store_object stored;
+    struct cache_object object;
+    struct lookup_verdict verdict;
+};
+
+/* The newest stored object whose Vary the request matches: RFC 9111 section 4.1. Sets the reason of
+ * not being a hit. */
+void request_find_stored(struct request *req, struct finding *out);
+
+/* May a stale object stand in for the origin that just failed? */
+bool request_may_stand_in(const struct request *req, const struct lookup_verdict *verdict);
+
+void request_leave_fill(struct request *req);          /* it is no reader any more */
+void request_on_waited_long(struct loop_timer *timer); /* for another's fetch: its own now */
 
 /* request_upgrade.c */
 enum err request_vet_upgrade(struct request *req); /* fills req->upgrade; ERR_NOMEM */

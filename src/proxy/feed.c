@@ -4,57 +4,11 @@
  * fill
  *
  * Whatever ends the feed goes through end_feed; its memory goes when the loop's turn ends. */
-#include "proxy/feed.h"
+#include "proxy/feed_impl.h"
 
 #include "base/stats.h"
-#include "cache/purge.h"
 #include "cache/validate.h"
-#include "cache/vary.h"
-#include "net/wake.h"
-#include "proxy/asked.h"
-#include "proxy/fetch.h"
 #include "proxy/forward.h"
-#include "proxy/unstorable.h"
-
-#define FEED_TAG 0x66656564U
-
-struct feed {
-    uint32_t tag;
-    struct list link; /* in proxy->feeds */
-    struct loop_reap reap;
-    struct proxy *proxy;
-    struct fill *fill;
-    struct fetch *fetch;
-    struct arena arena;
-    struct http_request request;
-    const struct site_settings *site;
-    struct slice scheme, host, keyed;
-    struct sock_addr peer;
-    struct slice upgrade;
-    bool pass, stale_if_error;
-    enum cache_reason reason;
-    bool body_whole; /* of the request */
-    int64_t request_s;
-    struct asked asked;
-
-    /* the stored object under validation */
-    bool validating, confirmed;
-    uint64_t stale_oid, stale_body_len, stale_variant;
-    struct slice stale_head;
-    struct cache_object stale;
-    struct store_pin pin;
-
-    /* a head that waits for an invalidation to be on disk */
-    struct fill_head head;
-    struct wake *held;
-    bool ended;
-
-    void (*on_body_wanted)(void *arg);
-    void (*on_interim)(void *arg, const struct http_response *response);
-    void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
-    void (*on_ended)(void *arg);
-    void *arg;
-};
 
 /* --- the end --- */
 
@@ -107,215 +61,10 @@ abandon(struct feed *feed)
     fail_feed(feed, ERR_CANCELLED, "nobody waits for it any more");
 }
 
-/* --- what the response is --- */
-
-/* RFC 9110 section 9.3.2: the length that a GET would have had. */
-static bool
-length_of_head_response(const struct http_response *response, uint64_t *out)
-{
-    const struct http_field *field = http_fields_get(&response->fields, HTTP_CONTENT_LENGTH);
-
-    return field != NULL && slice_to_u64(field->value, out);
-}
-
-static void
-find_length(const struct feed *feed, const struct http_response *response, struct fill_head *head)
-{
-    head->has_length = true;
-    if (feed->request.method == METHOD_HEAD)
-        head->has_length = length_of_head_response(response, &head->length);
-    else if (response->framing == FRAMING_LENGTH)
-        head->length = response->content_length;
-    else
-        head->has_length = response->framing == FRAMING_NONE;
-}
-
-static enum err
-add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
-{
-    struct cache_labels labels = {0};
-    enum err rc = cache_vary_build(&feed->arena, feed->keyed, &feed->request.fields,
-                                   &response->fields, &head->object.vary, &head->variant);
-
-    if (rc == ERR_LIMIT) {
-        head->reason = REASON_VARY_STAR;
-        return OK;
-    }
-    if (rc == OK)
-        rc = cache_labels_build(&feed->arena, feed->host, &response->fields, &labels);
-    head->labels = labels.ids;
-    head->labels_n = labels.n;
-    head->object.tags = labels.tags;
-    return rc;
-}
-
-/* Remember whether responses under this key can be stored, for those who come next. */
-static void
-note_storability(struct feed *feed, enum cache_reason reason)
-{
-    struct unstorable *table = feed->proxy->shared->unstorable;
-    const struct store_hash *hash = &fill_key(feed->fill)->hash;
-
-    if (reason == REASON_STORED) {
-        unstorable_forget(table, hash);
-        return;
-    }
-    STAT_INC(cache_unstorable);
-    unstorable_note(table, hash, loop_now_ms());
-}
-
-/* Of a response that only passes: its age goes on, for caches before it count. */
-static struct cache_object
-unstored_object(const struct http_response *response, int64_t now_s)
-{
-    const struct http_field *age = http_fields_get(&response->fields, HTTP_AGE);
-    struct cache_object object = {
-        .status = (uint16_t)response->status, .response_s = now_s, .last_modified_s = -1};
-
-    if (age != NULL && !http_delta_s(age->value, &object.initial_age_s))
-        object.initial_age_s = 0;
-    return object;
-}
-
-static enum err
-describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
-{
-    int64_t now_s = loop_wall_s();
-    enum err rc = OK;
-
-    *head = (struct fill_head){.fwd_status = response->status, .reason = feed->reason};
-    if (!feed->pass)
-        head->reason = fresh_admit(&feed->site->cache, &feed->request, response, feed->request_s,
-                                   now_s, &head->object);
-    if (head->reason == REASON_STORED)
-        rc = add_secondary_keys(feed, response, head);
-    if (head->reason != REASON_STORED)
-        head->object = unstored_object(response, now_s);
-    find_length(feed, response, head);
-    if (head->reason == REASON_STORED && head->has_length &&
-        head->length > store_object_max_len(feed->proxy->shared->store))
-        head->reason = REASON_TOO_LARGE;
-    if (!feed->pass && rc == OK)
-        note_storability(feed, head->reason);
-    if (rc == OK)
-        rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
-                                 &head->text);
-    return rc;
-}
-
-/* The origin's 304 says that what is stored must not be: it serves this once. */
-static void
-forget_stored(struct feed *feed, struct fill_head *head)
-{
-    struct store_purge row = {.kind = STORE_PURGE_KEY, .text = fill_key(feed->fill)->text};
-    uint64_t id;
-
-    head->reason = REASON_NO_STORE;
-    if (store_purge(feed->proxy->shared->store, &row, 1, (struct store_done){0}, &id) == OK)
-        STAT_INC(cache_invalidated);
-}
-
-/* A 304 that confirms the stored object: its head with the new fields, its body as it is.
- * RFC 9111 section 4.3.4. */
-static enum err
-describe_confirmed(struct feed *feed, const struct http_response *response, struct fill_head *head)
-{
-    struct http_fields merged;
-    struct cache_labels labels = {0};
-    int64_t now_s = loop_wall_s();
-    enum err rc;
-
-    *head = (struct fill_head){
-        .object = feed->stale,
-        .variant = feed->stale_variant,
-        .has_length = true,
-        .length = feed->stale_body_len,
-        .reason = REASON_STORED,
-        .fwd_status = response->status,
-    };
-    rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
-    if (rc == OK && !fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
-                                  now_s, &head->object))
-        forget_stored(feed, head);
-    if (rc == OK)
-        rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
-    head->labels = labels.ids;
-    head->labels_n = labels.n;
-    head->object.tags = labels.tags;
-    head->body_pin = feed->pin;
-    return rc;
-}
-
-/* --- invalidation, RFC 9111 section 4.4 --- */
-
-static bool
-is_known(struct feed *feed, const struct store_purge *row)
-{
-    struct store_key key = {.hash = store_hash(row->text), .text = row->text};
-    struct store_cursor cursor = {.key = &key};
-    struct store_object object;
-
-    return store_find(proxy_read(feed->proxy), &cursor, &object) ||
-           fill_is_under_way(feed->proxy->shared->fills, &key);
-}
-
-static void
-on_invalidated(void *arg, enum err rc, uint64_t n)
-{
-    (void)rc; /* what could not be removed was logged by the store; the response stands */
-    (void)n;
-    wake_fulfil(arg);
-}
-
-static void publish(struct feed *feed);
-
-static void
-on_hold_over(void *arg)
-{
-    struct feed *feed = arg;
-
-    wake_free(&feed->held);
-    publish(feed);
-}
-
-/* True: the head is held until what the method made obsolete is gone. */
-static bool
-hold_for_invalidation(struct feed *feed, const struct http_response *response)
-{
-    struct url base = {.scheme = feed->scheme,
-                       .authority = feed->host,
-                       .path = feed->request.path,
-                       .query = feed->request.query};
-    struct store_purge rows[PURGE_INVALIDATED_MAX];
-    size_t rows_n, known_n = 0;
-    uint64_t id;
-
-    if (!purge_invalidates(feed->request.method, response->status) ||
-        url_parse_authority(feed->host, &base.host, &base.port) != OK ||
-        purge_invalidated(&feed->arena, &base, response, rows, &rows_n) != OK)
-        return false;
-    for (size_t i = 0; i < rows_n; i++)
-        if (is_known(feed, &rows[i]))
-            rows[known_n++] = rows[i];
-    if (known_n == 0)
-        return false;
-    feed->held = wake_new(feed->proxy->loop, on_hold_over, feed);
-    if (feed->held == NULL)
-        return false;
-    wake_expect(feed->held);
-    if (store_purge(feed->proxy->shared->store, rows, known_n,
-                    (struct store_done){on_invalidated, feed->held}, &id) != OK) {
-        wake_fulfil(feed->held);
-        return true;
-    }
-    STAT_ADD(cache_invalidated, known_n);
-    return true;
-}
-
 /* --- the fetch's events --- */
 
-static void
-publish(struct feed *feed)
+void
+feed_publish(struct feed *feed)
 {
     enum err rc = fill_publish(feed->fill, &feed->head);
 
@@ -388,8 +137,8 @@ on_head(void *arg, const struct http_response *response)
         fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
         return;
     }
-    rc = not_modified ? describe_confirmed(feed, response, &feed->head)
-                      : describe(feed, response, &feed->head);
+    rc = not_modified ? feed_describe_confirmed(feed, response, &feed->head)
+                      : feed_describe(feed, response, &feed->head);
     if (rc != OK) {
         fail_feed(feed, rc, "the response head could not be kept");
         return;
@@ -397,8 +146,8 @@ on_head(void *arg, const struct http_response *response)
     feed->confirmed = not_modified;
     if (not_modified)
         STAT_INC(cache_revalidated);
-    if (!hold_for_invalidation(feed, response))
-        publish(feed);
+    if (!feed_hold_for_invalidation(feed, response))
+        feed_publish(feed);
     proxy_read_end(feed->proxy);
 }
 

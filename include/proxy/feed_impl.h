@@ -1,0 +1,71 @@
+/* The inside of a feed. For src/proxy/feed*.c alone: feed.c holds its life and the fetch's events,
+ * feed_head.c what becomes of a response's head, feed_invalidate.c what an unsafe method made
+ * obsolete. */
+#ifndef BRINK_PROXY_FEED_IMPL_H
+#define BRINK_PROXY_FEED_IMPL_H
+
+#include "base/list.h"
+#include "net/wake.h"
+#include "proxy/asked.h"
+#include "proxy/feed.h"
+#include "proxy/fetch.h"
+
+#define FEED_TAG 0x66656564U
+
+struct feed {
+    uint32_t tag;
+    struct list link; /* in proxy->feeds */
+    struct loop_reap reap;
+    struct proxy *proxy;
+    struct fill *fill;
+    struct fetch *fetch;
+    struct arena arena;
+    struct http_request request;
+    const struct site_settings *site;
+    struct slice scheme, host, keyed;
+    struct sock_addr peer;
+    struct slice upgrade;
+    bool pass, stale_if_error;
+    enum cache_reason reason;
+    bool body_whole; /* of the request */
+    int64_t request_s;
+    struct asked asked;
+
+    /* the stored object under validation */
+    bool validating, confirmed;
+    uint64_t stale_oid, stale_body_len, stale_variant;
+    struct slice stale_head;
+    struct cache_object stale;
+    struct store_pin pin;
+
+    /* a head that waits for an invalidation to be on disk */
+    struct fill_head head;
+    struct wake *held;
+    bool ended;
+
+    void (*on_body_wanted)(void *arg);
+    void (*on_interim)(void *arg, const struct http_response *response);
+    void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
+    void (*on_ended)(void *arg);
+    void *arg;
+};
+
+void feed_publish(struct feed *feed); /* its head, and on with the body; may end the feed */
+
+/* --- feed_head.c --- */
+
+/* The head as it is published, for a response as it came. ERR_NOMEM. */
+MUST_USE enum err
+feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head);
+/* The same for one that confirms the stored object under validation: its head with the new fields,
+ * its body as it is. RFC 9111 section 4.3.4. ERR_NOMEM, ERR_STORE_CORRUPT, ERR_LIMIT. */
+MUST_USE enum err feed_describe_confirmed(struct feed *feed, const struct http_response *response,
+                                          struct fill_head *head);
+
+/* --- feed_invalidate.c --- */
+
+/* True: the head is held until what the method made obsolete is gone; then feed_publish. RFC 9111
+ * section 4.4. */
+bool feed_hold_for_invalidation(struct feed *feed, const struct http_response *response);
+
+#endif

@@ -1,0 +1,144 @@
+/* What becomes of a response's head: whether it is stored and under what, or which stored one it
+ * confirms. */
+#include "proxy/feed_impl.h"
+
+#include "base/stats.h"
+#include "cache/validate.h"
+#include "cache/vary.h"
+#include "proxy/unstorable.h"
+
+/* RFC 9110 section 9.3.2: the length that a GET would have had. */
+static bool
+length_of_head_response(const struct http_response *response, uint64_t *out)
+{
+    const struct http_field *field = http_fields_get(&response->fields, HTTP_CONTENT_LENGTH);
+
+    return field != NULL && slice_to_u64(field->value, out);
+}
+
+static void
+find_length(const struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    head->has_length = true;
+    if (feed->request.method == METHOD_HEAD)
+        head->has_length = length_of_head_response(response, &head->length);
+    else if (response->framing == FRAMING_LENGTH)
+        head->length = response->content_length;
+    else
+        head->has_length = response->framing == FRAMING_NONE;
+}
+
+static enum err
+add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    struct cache_labels labels = {0};
+    enum err rc = cache_vary_build(&feed->arena, feed->keyed, &feed->request.fields,
+                                   &response->fields, &head->object.vary, &head->variant);
+
+    if (rc == ERR_LIMIT) {
+        head->reason = REASON_VARY_STAR;
+        return OK;
+    }
+    if (rc == OK)
+        rc = cache_labels_build(&feed->arena, feed->host, &response->fields, &labels);
+    head->labels = labels.ids;
+    head->labels_n = labels.n;
+    head->object.tags = labels.tags;
+    return rc;
+}
+
+/* Remember whether responses under this key can be stored, for those who come next. */
+static void
+note_storability(struct feed *feed, enum cache_reason reason)
+{
+    struct unstorable *table = feed->proxy->shared->unstorable;
+    const struct store_hash *hash = &fill_key(feed->fill)->hash;
+
+    if (reason == REASON_STORED) {
+        unstorable_forget(table, hash);
+        return;
+    }
+    STAT_INC(cache_unstorable);
+    unstorable_note(table, hash, loop_now_ms());
+}
+
+/* Of a response that only passes: its age goes on, for caches before it count. */
+static struct cache_object
+unstored_object(const struct http_response *response, int64_t now_s)
+{
+    const struct http_field *age = http_fields_get(&response->fields, HTTP_AGE);
+    struct cache_object object = {
+        .status = (uint16_t)response->status, .response_s = now_s, .last_modified_s = -1};
+
+    if (age != NULL && !http_delta_s(age->value, &object.initial_age_s))
+        object.initial_age_s = 0;
+    return object;
+}
+
+enum err
+feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    int64_t now_s = loop_wall_s();
+    enum err rc = OK;
+
+    *head = (struct fill_head){.fwd_status = response->status, .reason = feed->reason};
+    if (!feed->pass)
+        head->reason = fresh_admit(&feed->site->cache, &feed->request, response, feed->request_s,
+                                   now_s, &head->object);
+    if (head->reason == REASON_STORED)
+        rc = add_secondary_keys(feed, response, head);
+    if (head->reason != REASON_STORED)
+        head->object = unstored_object(response, now_s);
+    find_length(feed, response, head);
+    if (head->reason == REASON_STORED && head->has_length &&
+        head->length > store_object_max_len(feed->proxy->shared->store))
+        head->reason = REASON_TOO_LARGE;
+    if (!feed->pass && rc == OK)
+        note_storability(feed, head->reason);
+    if (rc == OK)
+        rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
+                                 &head->text);
+    return rc;
+}
+
+/* The origin's 304 says that what is stored must not be: it serves this once. */
+static void
+forget_stored(struct feed *feed, struct fill_head *head)
+{
+    struct store_purge row = {.kind = STORE_PURGE_KEY, .text = fill_key(feed->fill)->text};
+    uint64_t id;
+
+    head->reason = REASON_NO_STORE;
+    if (store_purge(feed->proxy->shared->store, &row, 1, (struct store_done){0}, &id) == OK)
+        STAT_INC(cache_invalidated);
+}
+
+enum err
+feed_describe_confirmed(struct feed *feed, const struct http_response *response,
+                        struct fill_head *head)
+{
+    struct http_fields merged;
+    struct cache_labels labels = {0};
+    int64_t now_s = loop_wall_s();
+    enum err rc;
+
+    *head = (struct fill_head){
+        .object = feed->stale,
+        .variant = feed->stale_variant,
+        .has_length = true,
+        .length = feed->stale_body_len,
+        .reason = REASON_STORED,
+        .fwd_status = response->status,
+    };
+    rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
+    if (rc == OK && !fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
+                                  now_s, &head->object))
+        forget_stored(feed, head);
+    if (rc == OK)
+        rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
+    head->labels = labels.ids;
+    head->labels_n = labels.n;
+    head->object.tags = labels.tags;
+    head->body_pin = feed->pin;
+    return rc;
+}

@@ -1,0 +1,67 @@
+/* What an unsafe method made obsolete goes from the store before its response is passed on. RFC
+ * 9111 section 4.4. */
+#include "proxy/feed_impl.h"
+
+#include "base/stats.h"
+#include "cache/purge.h"
+
+static bool
+is_known(struct feed *feed, const struct store_purge *row)
+{
+    struct store_key key = {.hash = store_hash(row->text), .text = row->text};
+    struct store_cursor cursor = {.key = &key};
+    struct store_object object;
+
+    return store_find(proxy_read(feed->proxy), &cursor, &object) ||
+           fill_is_under_way(feed->proxy->shared->fills, &key);
+}
+
+static void
+on_invalidated(void *arg, enum err rc, uint64_t n)
+{
+    (void)rc; /* what could not be removed was logged by the store; the response stands */
+    (void)n;
+    wake_fulfil(arg);
+}
+
+static void
+on_hold_over(void *arg)
+{
+    struct feed *feed = arg;
+
+    wake_free(&feed->held);
+    feed_publish(feed);
+}
+
+bool
+feed_hold_for_invalidation(struct feed *feed, const struct http_response *response)
+{
+    struct url base = {.scheme = feed->scheme,
+                       .authority = feed->host,
+                       .path = feed->request.path,
+                       .query = feed->request.query};
+    struct store_purge rows[PURGE_INVALIDATED_MAX];
+    size_t rows_n, known_n = 0;
+    uint64_t id;
+
+    if (!purge_invalidates(feed->request.method, response->status) ||
+        url_parse_authority(feed->host, &base.host, &base.port) != OK ||
+        purge_invalidated(&feed->arena, &base, response, rows, &rows_n) != OK)
+        return false;
+    for (size_t i = 0; i < rows_n; i++)
+        if (is_known(feed, &rows[i]))
+            rows[known_n++] = rows[i];
+    if (known_n == 0)
+        return false;
+    feed->held = wake_new(feed->proxy->loop, on_hold_over, feed);
+    if (feed->held == NULL)
+        return false;
+    wake_expect(feed->held);
+    if (store_purge(feed->proxy->shared->store, rows, known_n,
+                    (struct store_done){on_invalidated, feed->held}, &id) != OK) {
+        wake_fulfil(feed->held);
+        return true;
+    }
+    STAT_ADD(cache_invalidated, known_n);
+    return true;
+}
