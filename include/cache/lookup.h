@@ -15,9 +15,9 @@ enum lookup_kind {
 enum lookup_kind lookup_classify(const struct http_request *request, enum cache_reason *out_reason);
 
 enum lookup_use {
-    LOOKUP_FRESH,    /* send it */
-    LOOKUP_STALE,    /* send it and validate in the background (RFC 5861 section 3) */
-    LOOKUP_VALIDATE  /* ask the origin first, with our validators when there are any */
+    LOOKUP_FRESH,   /* send it */
+    LOOKUP_STALE,   /* send it and validate in the background (RFC 5861 section 3) */
+    LOOKUP_VALIDATE /* ask the origin first, with our validators when there are any */
 };
 struct lookup_verdict {
     enum lookup_use use;
@@ -27,9 +27,48 @@ struct lookup_verdict {
     bool may_serve_on_error;     /* instead of a 500, 502, 503 or 504 too: RFC 5861 section 4 */
     bool may_serve_disconnected; /* when the origin cannot be reached: RFC 9111 section 4.2.4 */
 };
-/* `object` is the request's variant: cache_vary_matches. `soft_purged`: stale whatever its lifetime. ttl_s is then 0 at most. */
+/* `object` is the request's variant: cache_vary_matches. `soft_purged`: stale whatever its
+ * lifetime. ttl_s is then 0 at most. */
 void lookup_judge(const struct cache_settings *settings, const struct http_request *request,
                   const struct cachectl *request_cc, const struct cache_object *object,
                   bool soft_purged, int64_t now_s, struct lookup_verdict *out);
+
+/* What is asked of the store. All is borrowed. */
+struct lookup_question {
+    const struct cache_settings *settings;
+    const struct http_request *request;
+    const struct cachectl *cc; /* of the request */
+    const struct store_key *key;
+    struct slice keyed; /* cache/vary.h */
+    int64_t now_s;
+};
+
+/* What it has, within the open read section. */
+struct lookup_finding {
+    bool found;
+    enum cache_reason reason; /* the verdict's, or why nothing was found */
+    struct store_object stored;
+    struct cache_object object;
+    struct lookup_verdict verdict;
+};
+
+/* The newest stored object whose Vary the request matches, judged. RFC 9111 section 4.1. */
+void lookup_find(struct store_reader *reader, const struct lookup_question *question,
+                 struct lookup_finding *out);
+
+/* What is done with a LOOKUP_CACHE request. */
+enum lookup_way {
+    LOOKUP_WAY_SEND,       /* the stored response */
+    LOOKUP_WAY_SEND_STALE, /* the stored response, and it is validated in the background */
+    LOOKUP_WAY_REFUSE,     /* 504: only-if-cached, RFC 9111 section 5.2.1.7 */
+    LOOKUP_WAY_HEAD,       /* to the origin; its answer is not stored */
+    LOOKUP_WAY_PASS,       /* conditions that only the origin evaluates, RFC 9111 section 4.3.2 */
+    LOOKUP_WAY_ALONE,      /* a fetch that nobody waits for: it is not likely to be storable */
+    LOOKUP_WAY_SHARE       /* a fetch, shared with whoever asks for the same */
+};
+/* `hit_for_miss`: responses under this key were lately not storable; matters when nothing is found.
+ */
+enum lookup_way lookup_way(const struct lookup_question *question,
+                           const struct lookup_finding *finding, bool hit_for_miss);
 
 #endif

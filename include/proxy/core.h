@@ -58,7 +58,4 @@ void proxy_read_end(struct proxy *proxy);
 
 void proxy_conn_gone(struct proxy *proxy); /* a connection was taken off `conns` */
 
-/* The site that answers for this authority (lower case, no default port); NULL: none. */
-const struct site_settings *proxy_find_site(const struct proxy *proxy, struct slice host);
-
 #endif

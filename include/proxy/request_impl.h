@@ -34,17 +34,8 @@ enum step request_on_purge(struct request *req);  /* PURGE */
 
 /* --- request_lookup.c --- */
 
-/* What the store has for this request: an object and what the rules say of it. */
-struct finding {
-    bool found;
-    struct store_object stored;
-    struct cache_object object;
-    struct lookup_verdict verdict;
-};
-
-/* The newest stored object whose Vary the request matches: RFC 9111 section 4.1. Sets the reason of
- * not being a hit. */
-void request_find_stored(struct request *req, struct finding *out);
+/* lookup_find for this request. Sets the reason of not being a hit. */
+void request_find_stored(struct request *req, struct lookup_finding *out);
 
 /* May a stale object stand in for the origin that just failed? */
 bool request_may_stand_in(const struct request *req, const struct lookup_verdict *verdict);

@@ -1,5 +1,6 @@
-/* From a request and a stored response to a verdict. Everything here is on the way of a hit: no
- * allocation, no parsing but for Pragma when clients are heeded. */
+/* From a request to the stored response that it matches, to a verdict on that, to what is done.
+ * Everything here is on the way of a hit: no allocation, no parsing but for Pragma when clients are
+ * heeded. */
 #include "cache/lookup.h"
 
 enum lookup_kind
@@ -112,4 +113,52 @@ lookup_judge(const struct cache_settings *settings, const struct http_request *r
         out->use = decide(out, LOOKUP_FRESH, REASON_FRESH);
     else
         out->use = judge_stale(object, heeded, soft_purged, out);
+}
+
+void
+lookup_find(struct store_reader *reader, const struct lookup_question *question,
+            struct lookup_finding *out)
+{
+    struct store_cursor cursor = {.key = question->key};
+
+    out->found = false;
+    out->reason = REASON_NOT_STORED;
+    while (store_find(reader, &cursor, &out->stored)) {
+        if (cache_object_decode(out->stored.meta, &out->object) != OK)
+            continue;
+        if (!cache_vary_matches(out->object.vary, question->keyed, &question->request->fields)) {
+            out->reason = REASON_VARY_MISS;
+            continue;
+        }
+        lookup_judge(question->settings, question->request, question->cc, &out->object,
+                     out->stored.soft_purged, question->now_s, &out->verdict);
+        out->found = true;
+        out->reason = out->verdict.reason;
+        return;
+    }
+}
+
+/* Conditions that only the origin can evaluate: RFC 9111 section 4.3.2. */
+static bool
+has_origin_condition(const struct http_fields *fields)
+{
+    return http_fields_has(fields, HTTP_IF_MATCH) ||
+           http_fields_has(fields, HTTP_IF_UNMODIFIED_SINCE);
+}
+
+enum lookup_way
+lookup_way(const struct lookup_question *question, const struct lookup_finding *finding,
+           bool hit_for_miss)
+{
+    if (finding->found && finding->verdict.use == LOOKUP_FRESH)
+        return LOOKUP_WAY_SEND;
+    if (finding->found && finding->verdict.use == LOOKUP_STALE)
+        return LOOKUP_WAY_SEND_STALE;
+    if ((question->cc->flags & CC_ONLY_IF_CACHED) != 0)
+        return LOOKUP_WAY_REFUSE;
+    if (question->request->method == METHOD_HEAD)
+        return LOOKUP_WAY_HEAD;
+    if (has_origin_condition(&question->request->fields))
+        return LOOKUP_WAY_PASS;
+    return !finding->found && hit_for_miss ? LOOKUP_WAY_ALONE : LOOKUP_WAY_SHARE;
 }

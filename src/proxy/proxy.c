@@ -236,21 +236,3 @@ proxy_read_end(struct proxy *proxy)
         store_read_end(proxy->reader);
     }
 }
-
-static bool
-site_answers(const struct site_settings *site, struct slice host)
-{
-    for (size_t i = 0; i < site->hosts_n; i++)
-        if (slice_is(host, site->hosts[i]))
-            return true;
-    return site->hosts_n == 0;
-}
-
-const struct site_settings *
-proxy_find_site(const struct proxy *proxy, struct slice host)
-{
-    for (size_t i = 0; i < proxy->settings->sites_n; i++)
-        if (site_answers(&proxy->settings->sites[i], host))
-            return &proxy->settings->sites[i];
-    return NULL;
-}

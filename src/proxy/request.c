@@ -133,7 +133,7 @@ on_fill_failed(struct request *req)
 
     request_leave_fill(req);
     if (req->kind == LOOKUP_CACHE && !req->failed_over && rc != ERR_CANCELLED) {
-        struct finding finding;
+        struct lookup_finding finding;
 
         request_find_stored(req, &finding);
         req->disconnected = is_disconnected(rc);

@@ -5,30 +5,30 @@
 #include "base/stats.h"
 #include "proxy/feed.h"
 #include "proxy/unstorable.h"
+#include "proxy/way.h"
 
 enum { OPEN_TRIES_MAX = 4 };
 
-void
-request_find_stored(struct request *req, struct finding *out)
+static struct lookup_question
+question_of(const struct request *req)
 {
-    struct store_cursor cursor = {.key = &req->key};
-    struct store_reader *reader = proxy_read(req->proxy);
+    return (struct lookup_question){
+        .settings = &req->site->cache,
+        .request = &req->http,
+        .cc = &req->cc,
+        .key = &req->key,
+        .keyed = req->keyed,
+        .now_s = req->now_s,
+    };
+}
 
-    req->reason = REASON_NOT_STORED;
-    out->found = false;
-    while (store_find(reader, &cursor, &out->stored)) {
-        if (cache_object_decode(out->stored.meta, &out->object) != OK)
-            continue;
-        if (!cache_vary_matches(out->object.vary, req->keyed, &req->http.fields)) {
-            req->reason = REASON_VARY_MISS;
-            continue;
-        }
-        lookup_judge(&req->site->cache, &req->http, &req->cc, &out->object, out->stored.soft_purged,
-                     req->now_s, &out->verdict);
-        out->found = true;
-        req->reason = out->verdict.reason;
-        return;
-    }
+void
+request_find_stored(struct request *req, struct lookup_finding *out)
+{
+    struct lookup_question question = question_of(req);
+
+    lookup_find(proxy_read(req->proxy), &question, out);
+    req->reason = out->reason;
 }
 
 static struct cache_status
@@ -45,7 +45,7 @@ status_of_hit(const struct request *req, const struct lookup_verdict *verdict)
 }
 
 static bool
-reply_stored(struct request *req, struct finding *finding)
+reply_stored(struct request *req, struct lookup_finding *finding)
 {
     struct cache_status status = status_of_hit(req, &finding->verdict);
     struct reply_source source = {
@@ -87,7 +87,7 @@ plan_feed(struct request *req, struct feed_plan *out)
 /* RFC 5861 section 3: the stale response goes out; one fetch validates it meanwhile. What is stored
  * came of a GET, so one is sent for a HEAD too. */
 static void
-revalidate_in_background(struct request *req, const struct finding *finding)
+revalidate_in_background(struct request *req, const struct lookup_finding *finding)
 {
     struct http_request get = req->http;
     struct feed_plan plan;
@@ -169,7 +169,7 @@ request_leave_fill(struct request *req)
 
 /* Begin the fetch for req->fill, which is new and ours. */
 static enum step
-start_feed(struct request *req, const struct finding *finding)
+start_feed(struct request *req, const struct lookup_finding *finding)
 {
     struct feed_plan plan;
     enum err rc = join(req);
@@ -200,29 +200,6 @@ start_feed(struct request *req, const struct finding *finding)
     return STEP_AGAIN;
 }
 
-/* May this request be answered from an object on its way in? */
-enum joinable { JOIN_WAIT, JOIN_USE, JOIN_ALONE, JOIN_REPLACE };
-
-static enum joinable
-judge_fill(struct request *req, struct fill *fill, struct lookup_verdict *verdict)
-{
-    const struct fill_head *head = fill_head(fill);
-    enum fill_state state = fill_state(fill);
-
-    if (state == FILL_FAILED ||
-        store_purged_since(req->proxy->shared->store, fill_birth(fill), &req->key,
-                           head == NULL ? NULL : head->labels,
-                           head == NULL ? 0 : head->labels_n) != STORE_NOT_PURGED)
-        return JOIN_REPLACE;
-    if (head == NULL)
-        return JOIN_WAIT;
-    if (!cache_vary_matches(head->object.vary, req->keyed, &req->http.fields))
-        return JOIN_ALONE;
-    lookup_judge(&req->site->cache, &req->http, &req->cc, &head->object, false, req->now_s,
-                 verdict);
-    return verdict->use == LOOKUP_FRESH ? JOIN_USE : JOIN_REPLACE;
-}
-
 void
 request_on_waited_long(struct loop_timer *timer)
 {
@@ -239,11 +216,11 @@ request_on_waited_long(struct loop_timer *timer)
 
 /* Join a fill that others began. */
 static enum step
-join_fill(struct request *req, enum joinable how, const struct lookup_verdict *verdict)
+join_fill(struct request *req, enum way_join how, const struct lookup_verdict *verdict)
 {
     enum err rc;
 
-    if (how == JOIN_ALONE) {
+    if (how == WAY_JOIN_ALONE) {
         fill_unref(&req->fill);
         req->reason = REASON_VARY_MISS;
         return request_goto(req, REQUEST_ALONE);
@@ -256,7 +233,7 @@ join_fill(struct request *req, enum joinable how, const struct lookup_verdict *v
     }
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));
-    if (how == JOIN_USE && fill_state(req->fill) == FILL_DONE) {
+    if (how == WAY_JOIN_USE && fill_state(req->fill) == FILL_DONE) {
         req->reason = verdict->reason; /* it only waits for its commit: a hit */
     } else {
         req->collapsed = true;
@@ -268,13 +245,14 @@ join_fill(struct request *req, enum joinable how, const struct lookup_verdict *v
 
 /* Nothing stored does: join the fetch under way for this key, or begin one. */
 static enum step
-fetch_together(struct request *req, const struct finding *finding)
+fetch_together(struct request *req, const struct lookup_finding *finding)
 {
     struct fill_table *fills = req->proxy->shared->fills;
+    struct lookup_question question = question_of(req);
     struct lookup_verdict verdict;
 
     for (unsigned i = 0; i < OPEN_TRIES_MAX; i++) {
-        enum joinable how;
+        enum way_join how;
         bool created;
         enum err rc = fill_open(fills, &req->key, req->keyed, &req->fill, &created);
 
@@ -282,8 +260,8 @@ fetch_together(struct request *req, const struct finding *finding)
             return request_answer_error(req, rc, err_text(rc));
         if (created)
             return start_feed(req, finding);
-        how = judge_fill(req, req->fill, &verdict);
-        if (how != JOIN_REPLACE)
+        how = way_join(req->proxy->shared->store, req->fill, &question, &verdict);
+        if (how != WAY_JOIN_REPLACE)
             return join_fill(req, how, &verdict);
         fill_delist(req->fill); /* of no use any more; who reads it goes on */
         fill_unref(&req->fill);
@@ -297,56 +275,82 @@ request_may_stand_in(const struct request *req, const struct lookup_verdict *ver
     return verdict->may_serve_on_error || (req->disconnected && verdict->may_serve_disconnected);
 }
 
-/* Conditions that only the origin can evaluate: RFC 9111 section 4.3.2. */
+/* False: it could not be sent, and is as good as not stored. */
 static bool
-has_origin_condition(const struct http_fields *fields)
+send_stored(struct request *req, enum lookup_way way, struct lookup_finding *finding)
 {
-    return http_fields_has(fields, HTTP_IF_MATCH) ||
-           http_fields_has(fields, HTTP_IF_UNMODIFIED_SINCE);
+    if (!reply_stored(req, finding)) {
+        finding->found = false;
+        return false;
+    }
+    if (way == LOOKUP_WAY_SEND) {
+        STAT_INC(cache_hit);
+        req->outcome = EXCHANGE_HIT;
+        return true;
+    }
+    STAT_INC(cache_stale);
+    req->outcome = EXCHANGE_STALE;
+    revalidate_in_background(req, finding);
+    return true;
+}
+
+/* The fetch failed, and only what is stored can stand in. */
+static enum step
+fail_over(struct request *req, struct lookup_finding *finding)
+{
+    if (!request_may_stand_in(req, &finding->verdict) || !reply_stored(req, finding))
+        return request_answer_error(req, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
+    STAT_INC(cache_stale);
+    req->outcome = EXCHANGE_STALE;
+    return request_goto(req, REQUEST_REPLY);
+}
+
+static enum lookup_way
+choose_way(const struct request *req, const struct lookup_finding *finding)
+{
+    struct lookup_question question = question_of(req);
+    bool hit_for_miss = !finding->found && unstorable_is(req->proxy->shared->unstorable,
+                                                         &req->key.hash, loop_now_ms());
+
+    return lookup_way(&question, finding, hit_for_miss);
 }
 
 enum step
 request_on_lookup(struct request *req)
 {
-    struct finding finding;
+    struct lookup_finding finding;
+    enum lookup_way way;
 
     request_find_stored(req, &finding);
-    if (finding.found && req->failed_over && finding.verdict.use == LOOKUP_VALIDATE) {
-        if (!request_may_stand_in(req, &finding.verdict) || !reply_stored(req, &finding))
-            return request_answer_error(req, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
-        STAT_INC(cache_stale);
-        req->outcome = EXCHANGE_STALE;
-        return request_goto(req, REQUEST_REPLY);
+    if (finding.found && req->failed_over && finding.verdict.use == LOOKUP_VALIDATE)
+        return fail_over(req, &finding);
+    way = choose_way(req, &finding);
+    if (way == LOOKUP_WAY_SEND || way == LOOKUP_WAY_SEND_STALE) {
+        if (send_stored(req, way, &finding))
+            return request_goto(req, REQUEST_REPLY);
+        way = choose_way(req, &finding);
     }
-    if (finding.found && finding.verdict.use == LOOKUP_FRESH && reply_stored(req, &finding)) {
-        STAT_INC(cache_hit);
-        req->outcome = EXCHANGE_HIT;
-        return request_goto(req, REQUEST_REPLY);
-    }
-    if (finding.found && finding.verdict.use == LOOKUP_STALE && reply_stored(req, &finding)) {
-        STAT_INC(cache_stale);
-        req->outcome = EXCHANGE_STALE;
-        revalidate_in_background(req, &finding);
-        return request_goto(req, REQUEST_REPLY);
-    }
-    if ((req->cc.flags & CC_ONLY_IF_CACHED) != 0) { /* RFC 9111 section 5.2.1.7 */
+    switch (way) {
+    case LOOKUP_WAY_REFUSE:
         STAT_INC(cache_miss);
         req->reason = REASON_ONLY_IF_CACHED;
         reply_local(req, 504, "text/plain", SLICE_NONE, SLICE("nothing usable is stored\n"));
         return request_goto(req, REQUEST_REPLY);
-    }
-    if (req->http.method == METHOD_HEAD)
-        return request_goto(req, REQUEST_ALONE);
-    if (has_origin_condition(&req->http.fields)) {
+    case LOOKUP_WAY_PASS:
         req->kind = LOOKUP_PASS;
         return request_goto(req, REQUEST_ALONE);
-    }
-    if (!finding.found &&
-        unstorable_is(req->proxy->shared->unstorable, &req->key.hash, loop_now_ms())) {
+    case LOOKUP_WAY_ALONE:
         req->reason = REASON_HIT_FOR_MISS;
         return request_goto(req, REQUEST_ALONE);
+    case LOOKUP_WAY_HEAD:
+        return request_goto(req, REQUEST_ALONE);
+    case LOOKUP_WAY_SHARE:
+        return fetch_together(req, &finding);
+    case LOOKUP_WAY_SEND:
+    case LOOKUP_WAY_SEND_STALE:
+        break; /* nothing is found any more */
     }
-    return fetch_together(req, &finding);
+    UNREACHABLE();
 }
 
 /* A fetch that nobody joins. */

@@ -2,23 +2,19 @@
  * RFC 9110 section 7.8, RFC 6455 section 4. Such a request is passed, for an answer that does not
  * change the protocol is an ordinary response; one for protocols the site does not allow is as if
  * it had not asked. */
-#include "http/upgrade.h"
-
 #include "base/stats.h"
 #include "proxy/feed.h"
 #include "proxy/request_impl.h"
+#include "proxy/way.h"
 
 enum err
 request_vet_upgrade(struct request *req)
 {
-    const struct site_settings *site = req->site;
-    enum err rc = OK;
+    enum err rc;
 
     if (!http_fields_has(&req->http.fields, HTTP_UPGRADE))
         return OK;
-    if (upgrade_is_asked(&req->http))
-        rc = upgrade_choose(&req->arena, &req->http.fields, site->upgrades, site->upgrades_n,
-                            &req->upgrade);
+    rc = way_upgrade(&req->arena, req->site, &req->http, &req->upgrade);
     if (rc == OK && req->upgrade.len == 0)
         STAT_INC(upgrades_ignored);
     return rc;

@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "http/field.h"
 #include "http/url.h"
+#include "proxy/way.h"
 
 enum { VIA_TIMES_MAX = 4 };
 
@@ -31,7 +32,7 @@ find_site(struct request *req)
     rc = url_normal_host(&req->arena, req->scheme, host, &req->host);
     if (rc != OK)
         return rc;
-    req->site = proxy_find_site(proxy, req->host);
+    req->site = way_site(proxy->settings, req->host);
     if (req->site == NULL)
         return ERR_MISDIRECTED;
     if (slice_equal(host, req->host) && host.len <= sizeof(proxy->host)) {
@@ -112,6 +113,24 @@ is_of_other_scheme(const struct request *req)
     return req->http.scheme.len > 0 && !slice_equal_nocase(req->http.scheme, req->scheme);
 }
 
+/* What it is looked up as. ERR_NOMEM. */
+static enum err
+begin_way(struct request *req)
+{
+    struct way way;
+    enum err rc =
+        way_begin(&req->arena, req->site, req->scheme, req->host, &req->http, req->upgrade, &way);
+
+    if (rc != OK)
+        return rc;
+    req->key = way.key;
+    req->keyed = way.keyed;
+    req->cc = way.cc;
+    req->kind = way.kind;
+    req->reason = way.reason;
+    return OK;
+}
+
 enum step
 request_on_vet(struct request *req)
 {
@@ -137,25 +156,12 @@ request_on_vet(struct request *req)
     if (rc == OK)
         rc = request_vet_upgrade(req);
     if (rc == OK)
-        rc = cache_key_build(&req->arena, req->scheme, req->host, http->path, http->query,
-                             &req->key);
+        rc = begin_way(req);
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));
     if (last_hop)
         return answer_options(req);
     if (http->method == METHOD_PURGE)
         return request_goto(req, REQUEST_PURGE);
-    cachectl_parse(&http->fields, &req->cc);
-    req->kind = lookup_classify(http, &req->reason);
-    if (req->site->pass || req->upgrade.len > 0) {
-        req->kind = LOOKUP_PASS;
-        req->reason = req->upgrade.len > 0 ? REASON_UPGRADE : REASON_BYPASS;
-    }
-    if (req->kind == LOOKUP_PASS)
-        return request_goto(req, REQUEST_ALONE);
-    rc = cache_keyed_build(&req->arena, req->site->key_fields, req->site->key_fields_n,
-                           &http->fields, &req->keyed);
-    if (rc != OK)
-        return request_answer_error(req, rc, err_text(rc));
-    return request_goto(req, REQUEST_LOOKUP);
+    return request_goto(req, req->kind == LOOKUP_PASS ? REQUEST_ALONE : REQUEST_LOOKUP);
 }

@@ -1,0 +1,40 @@
+/* Which way a request goes: whose it is, what it is looked up as, what an object on its way in
+ * means for it. Nothing here changes anything: proxy/request acts on it. */
+#ifndef BRINK_PROXY_WAY_H
+#define BRINK_PROXY_WAY_H
+
+#include "cache/lookup.h"
+#include "proxy/fill.h"
+#include "proxy/proxy.h"
+
+/* The site that answers for this authority (lower case, no default port); NULL: none. */
+const struct site_settings *way_site(const struct proxy_settings *settings, struct slice host);
+
+/* The protocols asked for that the site allows; empty: none. Text in the arena. ERR_NOMEM. */
+MUST_USE enum err way_upgrade(struct arena *arena, const struct site_settings *site,
+                              const struct http_request *http, struct slice *out);
+
+struct way {
+    struct store_key key;
+    struct slice keyed; /* the fields that the site has in its key: cache/vary.h; of LOOKUP_CACHE */
+    struct cachectl cc; /* of the request */
+    enum lookup_kind kind;
+    enum cache_reason reason; /* why LOOKUP_PASS */
+};
+/* `host`: normalised. `upgrade`: from way_upgrade. Texts in the arena. ERR_NOMEM. */
+MUST_USE enum err way_begin(struct arena *arena, const struct site_settings *site,
+                            struct slice scheme, struct slice host, const struct http_request *http,
+                            struct slice upgrade, struct way *out);
+
+/* May this request be answered from an object on its way in? */
+enum way_join {
+    WAY_JOIN_WAIT,   /* its head will tell */
+    WAY_JOIN_USE,    /* yes */
+    WAY_JOIN_ALONE,  /* it is another variant */
+    WAY_JOIN_REPLACE /* no, and of no use to those who come: failed, purged, or not fresh */
+};
+/* *verdict: only for WAY_JOIN_USE. */
+enum way_join way_join(struct store *store, struct fill *fill,
+                       const struct lookup_question *question, struct lookup_verdict *verdict);
+
+#endif

@@ -1,0 +1,71 @@
+/* The decisions of a request that need no request's state. The most are on the way of a hit. */
+#include "proxy/way.h"
+
+#include "http/upgrade.h"
+
+static bool
+site_answers(const struct site_settings *site, struct slice host)
+{
+    for (size_t i = 0; i < site->hosts_n; i++)
+        if (slice_is(host, site->hosts[i]))
+            return true;
+    return site->hosts_n == 0;
+}
+
+const struct site_settings *
+way_site(const struct proxy_settings *settings, struct slice host)
+{
+    for (size_t i = 0; i < settings->sites_n; i++)
+        if (site_answers(&settings->sites[i], host))
+            return &settings->sites[i];
+    return NULL;
+}
+
+enum err
+way_upgrade(struct arena *arena, const struct site_settings *site, const struct http_request *http,
+            struct slice *out)
+{
+    *out = SLICE_NONE;
+    if (!upgrade_is_asked(http))
+        return OK;
+    return upgrade_choose(arena, &http->fields, site->upgrades, site->upgrades_n, out);
+}
+
+enum err
+way_begin(struct arena *arena, const struct site_settings *site, struct slice scheme,
+          struct slice host, const struct http_request *http, struct slice upgrade, struct way *out)
+{
+    enum err rc = cache_key_build(arena, scheme, host, http->path, http->query, &out->key);
+
+    out->keyed = SLICE_NONE;
+    cachectl_parse(&http->fields, &out->cc);
+    out->kind = lookup_classify(http, &out->reason);
+    if (site->pass || upgrade.len > 0) {
+        out->kind = LOOKUP_PASS;
+        out->reason = upgrade.len > 0 ? REASON_UPGRADE : REASON_BYPASS;
+    }
+    if (rc == OK && out->kind == LOOKUP_CACHE)
+        rc = cache_keyed_build(arena, site->key_fields, site->key_fields_n, &http->fields,
+                               &out->keyed);
+    return rc;
+}
+
+enum way_join
+way_join(struct store *store, struct fill *fill, const struct lookup_question *question,
+         struct lookup_verdict *verdict)
+{
+    const struct fill_head *head = fill_head(fill);
+
+    if (fill_state(fill) == FILL_FAILED ||
+        store_purged_since(store, fill_birth(fill), question->key,
+                           head == NULL ? NULL : head->labels,
+                           head == NULL ? 0 : head->labels_n) != STORE_NOT_PURGED)
+        return WAY_JOIN_REPLACE;
+    if (head == NULL)
+        return WAY_JOIN_WAIT;
+    if (!cache_vary_matches(head->object.vary, question->keyed, &question->request->fields))
+        return WAY_JOIN_ALONE;
+    lookup_judge(question->settings, question->request, question->cc, &head->object, false,
+                 question->now_s, verdict);
+    return verdict->use == LOOKUP_FRESH ? WAY_JOIN_USE : WAY_JOIN_REPLACE;
+}
