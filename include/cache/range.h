@@ -1,22 +1,33 @@
-/* A single byte range of a stored response. RFC 9110 section 14. */
+/* Byte ranges of a stored response. RFC 9110 section 14. */
 #ifndef BRINK_CACHE_RANGE_H
 #define BRINK_CACHE_RANGE_H
 
 #include "cache/object.h"
 
 enum range_result {
-    RANGE_WHOLE,        /* no Range, or one to be ignored: send 200 */
-    RANGE_PART,         /* send 206 */
-    RANGE_UNSATISFIABLE /* send 416 */
+    RANGE_WHOLE,         /* no Range, or one to be ignored: send 200 */
+    RANGE_PART,          /* send 206: one part plainly, several as multipart/byteranges */
+    RANGE_UNSATISFIABLE, /* send 416 */
+    RANGE_EXCESSIVE      /* more ranges than are answered: send 200, RFC 9110 section 14.2 */
 };
 struct range {
     uint64_t first, len; /* bytes of the body */
 };
 
-/* GET and status 200 only; If-Range compared strongly (RFC 9110 section 13.1.5); several ranges are
- * answered with the whole (section 14.2 allows it). */
+enum { RANGE_PARTS_MAX = 64 };
+struct range_set {
+    size_t n;       /* of RANGE_PART: 1 to RANGE_PARTS_MAX */
+    bool ascending; /* each part lies behind the one before */
+    struct range parts[RANGE_PARTS_MAX];
+};
+
+/* GET and status 200 only; If-Range compared strongly (RFC 9110 section 13.1.5). The parts are in
+ * the order asked for; those that overlap or are as good as adjacent are one, those that cannot be
+ * satisfied are left out (section 15.3.7.2). `parts_max`: ranges that are answered in parts, 0 or
+ * 1: no several (at most RANGE_PARTS_MAX). Ranges that ask for more than the whole, the same bytes
+ * again, are excessive (section 17.15). */
 enum range_result
 range_resolve(const struct http_request *request, const struct cache_object *object,
-              uint64_t body_len, int64_t now_s, struct range *out);
+              uint64_t body_len, int64_t now_s, unsigned parts_max, struct range_set *out);
 
 #endif

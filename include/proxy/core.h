@@ -20,6 +20,8 @@ struct proxy_shared {
     struct fill_table *fills;
     struct unstorable *unstorable;
     char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
+    uint64_t nonce_seed;                 /* random, and told to nobody */
+    _Atomic uint64_t nonces_n;
     atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
     struct watch_totals watch;
 };
@@ -35,7 +37,7 @@ struct proxy {
     struct origin **origins; /* one for each of settings->origins */
     struct list conns, feeds;
     unsigned conns_n;
-    struct watch_lists watch; /* the same connections by what they wait for */
+    struct watch_lists watch;  /* the same connections by what they wait for */
     struct list idle_requests; /* kept for reuse */
     unsigned idle_requests_n;
     bool draining;
@@ -55,6 +57,9 @@ struct proxy {
  * the map is valid after proxy_read_end, and none stays open over a turn of the loop. */
 struct store_reader *proxy_read(struct proxy *proxy);
 void proxy_read_end(struct proxy *proxy);
+
+/* A number that nobody had before, nor can guess from outside. */
+uint64_t proxy_nonce(struct proxy_shared *shared);
 
 void proxy_conn_gone(struct proxy *proxy); /* a connection was taken off `conns` */
 

@@ -9,11 +9,20 @@ enum deliver_source { DELIVER_NOTHING, DELIVER_TEXT, DELIVER_STORE, DELIVER_FILL
 
 enum { DELIVER_IOV_MAX = 16, DELIVER_BATCH_MAX = 1 << 20 };
 
+/* Of a body in parts (multipart/byteranges): a text, then bytes of the source. */
+struct deliver_part {
+    struct slice text; /* never empty */
+    uint64_t first, len;
+};
+
 struct deliver {
     enum deliver_source source;
     struct proxy *proxy;
     uint64_t off, end; /* of the body; end is UINT64_MAX when unknown */
     struct slice text; /* DELIVER_TEXT */
+    struct slice lead; /* what is left of a part's text */
+    const struct deliver_part *parts;
+    size_t parts_n; /* still to come */
     struct store_object
         object;      /* DELIVER_STORE: oid, slot and length; slices only in its section */
     bool in_section; /* the section that found `object` is still open */
@@ -43,6 +52,10 @@ deliver_pinned(struct deliver *deliver, const struct store_pin *pin, uint64_t fi
 /* Bytes from `first` up to `end` (UINT64_MAX: all) of a fill. Takes the reader. */
 void
 deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first, uint64_t end);
+
+/* Of the source that was set just now, these parts; they and their texts are kept by the caller. Of
+ * a fill that is not stored, later parts must lie behind earlier ones. */
+void deliver_parts(struct deliver *deliver, const struct deliver_part *parts, size_t parts_n);
 
 enum deliver_next {
     DELIVER_DATA,  /* iov is filled, at most DELIVER_IOV_MAX; valid until deliver_sent */

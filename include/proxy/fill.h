@@ -97,7 +97,9 @@ void fill_finish_update(struct fill *fill, uint64_t oid);
 MUST_USE enum err fill_join(struct fill *fill, struct loop *loop, void (*on_wake)(void *arg),
                             void *arg, struct fill_reader **out);
 void fill_leave(struct fill_reader **slot);
-void fill_seek(struct fill_reader *reader, uint64_t off); /* before the first fill_read */
+/* Go on from there. Backwards only in an object that is being stored: of others nobody keeps what
+ * all readers passed. Not between fill_next and fill_sent. */
+void fill_seek(struct fill_reader *reader, uint64_t off);
 
 enum fill_next {
     FILL_NEXT_DATA,  /* iov is filled; valid until fill_sent */

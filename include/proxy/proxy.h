@@ -42,6 +42,7 @@ struct proxy_settings {
     unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
     uint64_t fill_window_len;      /* memory for one object on its way in */
     unsigned unstorable_ms;        /* how long a key is remembered as not storable */
+    unsigned ranges_max;           /* of one request; more are answered with the whole */
     const char *node_name;         /* in Via and Cache-Status: a token */
     const struct sock_net *purge_from; /* who may PURGE on the traffic port */
     size_t purge_from_n;

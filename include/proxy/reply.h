@@ -2,6 +2,7 @@
 #ifndef BRINK_PROXY_REPLY_H
 #define BRINK_PROXY_REPLY_H
 
+#include "cache/range.h"
 #include "proxy/request.h"
 
 /* What may be asked of any target here; the origin may allow less. */
@@ -21,6 +22,20 @@ struct reply_source {
 /* Fills req->reply, req->deliver and req->extra. False: the stored object is just going. */
 MUST_USE bool reply_from(struct request *req, const struct reply_source *source,
                          const struct cache_status *status);
+
+/* --- reply_range.c: heads and parts of a 206 --- */
+
+MUST_USE enum err reply_part_head(struct request *req, const struct reply_source *source,
+                                  const struct range *range, struct slice *out_head);
+
+struct reply_multipart {
+    struct slice head;
+    uint64_t length;            /* of the body with everything between the parts */
+    struct deliver_part *parts; /* in the request's arena */
+    size_t parts_n;
+};
+MUST_USE enum err reply_multipart(struct request *req, const struct reply_source *source,
+                                  const struct range_set *set, struct reply_multipart *out);
 
 /* More of req->extra, our own field lines: what is put there always fits (reply.c counts it). */
 void reply_put(struct request *req, struct slice text);

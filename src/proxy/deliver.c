@@ -71,6 +71,32 @@ deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first
     fill_seek(reader, first);
 }
 
+void
+deliver_parts(struct deliver *deliver, const struct deliver_part *parts, size_t parts_n)
+{
+    deliver->parts = parts;
+    deliver->parts_n = parts_n;
+    deliver->off = deliver->end; /* the first part says where */
+}
+
+/* Go on with the next part. False: there is none. */
+static bool
+begin_part(struct deliver *deliver)
+{
+    const struct deliver_part *part = deliver->parts;
+
+    if (deliver->parts_n == 0)
+        return false;
+    deliver->parts++;
+    deliver->parts_n--;
+    deliver->lead = part->text;
+    deliver->off = part->first;
+    deliver->end = part->first + part->len;
+    if (deliver->source == DELIVER_FILL && part->len > 0)
+        fill_seek(deliver->reader, part->first);
+    return true;
+}
+
 static void
 on_warm(void *arg)
 {
@@ -115,7 +141,7 @@ must_warm(struct deliver *deliver, const struct iovec *iov, size_t iov_n)
 
 static enum deliver_next
 next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t len_max,
-              struct iovec *iov, size_t *out_n)
+              struct iovec *iov, size_t iov_max, size_t *out_n)
 {
     struct store_reader *reader = proxy_read(deliver->proxy);
 
@@ -125,8 +151,7 @@ next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t
         *out_n = 1;
         return DELIVER_DATA;
     }
-    if (store_body(reader, oid, body_len, deliver->off, len_max, iov, DELIVER_IOV_MAX, out_n) !=
-            OK ||
+    if (store_body(reader, oid, body_len, deliver->off, len_max, iov, iov_max, out_n) != OK ||
         *out_n == 0)
         return DELIVER_FAILED;
     return must_warm(deliver, iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
@@ -136,30 +161,31 @@ next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t
  * let it drop them; it holds nothing of a fill's response, so a new one may take its place. */
 static enum deliver_next
 next_dropped(struct deliver *deliver, uint64_t oid, uint64_t until, uint64_t len_max,
-             struct iovec *iov, size_t *out_n)
+             struct iovec *iov, size_t iov_max, size_t *out_n)
 {
     enum deliver_next next;
 
     if (until - deliver->off < len_max)
         len_max = until - deliver->off;
-    next = next_in_store(deliver, oid, until, len_max, iov, out_n);
+    next = next_in_store(deliver, oid, until, len_max, iov, iov_max, out_n);
     if (next == DELIVER_FAILED) {
         proxy_read_end(deliver->proxy);
-        next = next_in_store(deliver, oid, until, len_max, iov, out_n);
+        next = next_in_store(deliver, oid, until, len_max, iov, iov_max, out_n);
     }
     return next;
 }
 
 static enum deliver_next
-next_in_fill(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n)
+next_in_fill(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t iov_max,
+             size_t *out_n)
 {
     uint64_t oid, until;
 
-    switch (fill_next(deliver->reader, iov, DELIVER_IOV_MAX, out_n, &oid, &until)) {
+    switch (fill_next(deliver->reader, iov, iov_max, out_n, &oid, &until)) {
     case FILL_NEXT_DATA:
         return DELIVER_DATA;
     case FILL_NEXT_STORE:
-        return next_dropped(deliver, oid, until, len_max, iov, out_n);
+        return next_dropped(deliver, oid, until, len_max, iov, iov_max, out_n);
     case FILL_NEXT_WAIT:
         return DELIVER_WAIT;
     case FILL_NEXT_END:
@@ -187,31 +213,73 @@ trim(struct iovec *iov, size_t *iov_n, uint64_t len_max)
     return len;
 }
 
+/* Body bytes from deliver->off on, wherever they are. */
+static enum deliver_next
+next_of_body(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t iov_max,
+             size_t *out_n)
+{
+    if (deliver->warming != NULL)
+        return DELIVER_WAIT;
+    if (deliver->end - deliver->off < len_max)
+        len_max = deliver->end - deliver->off;
+    switch (deliver->source) {
+    case DELIVER_NOTHING:
+        return DELIVER_END;
+    case DELIVER_TEXT:
+        iov[0] = (struct iovec){(char *)(uintptr_t)deliver->text.ptr + deliver->off, len_max};
+        *out_n = 1;
+        return DELIVER_DATA;
+    case DELIVER_STORE:
+        return next_in_store(deliver, deliver->object.oid, deliver->object.body_len, len_max, iov,
+                             iov_max, out_n);
+    case DELIVER_FILL:
+        return next_in_fill(deliver, len_max, iov, iov_max, out_n);
+    }
+    UNREACHABLE();
+}
+
+/* A part's text, and of its bytes what there is. */
+static enum deliver_next
+next_with_lead(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+               uint64_t *out_len)
+{
+    uint64_t left = deliver->lead.len + deliver->end - deliver->off;
+    enum deliver_next next;
+    size_t n = 0;
+
+    ASSERT(deliver->lead.len < len_max);
+    if (deliver->off != deliver->end) {
+        next = next_of_body(deliver, len_max - deliver->lead.len, iov + 1, DELIVER_IOV_MAX - 1, &n);
+        if (next == DELIVER_FAILED)
+            return next;
+        if (next != DELIVER_DATA)
+            n = 0; /* the text goes ahead */
+    }
+    iov[0] = (struct iovec){(char *)(uintptr_t)deliver->lead.ptr, deliver->lead.len};
+    *out_n = n + 1;
+    if (n == 0)
+        left = deliver->lead.len;
+    *out_len = trim(iov, out_n, left < len_max ? left : len_max);
+    return DELIVER_DATA;
+}
+
 enum deliver_next
 deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
              uint64_t *out_len)
 {
-    enum deliver_next next = DELIVER_DATA;
+    enum deliver_next next;
 
     *out_n = 0;
     *out_len = 0;
-    if (deliver->source == DELIVER_NOTHING || deliver->off == deliver->end)
-        return DELIVER_END;
-    if (deliver->warming != NULL)
-        return DELIVER_WAIT;
     if (len_max > DELIVER_BATCH_MAX)
         len_max = DELIVER_BATCH_MAX;
+    if (UNLIKELY(deliver->lead.len == 0 && deliver->off == deliver->end && !begin_part(deliver)))
+        return DELIVER_END;
+    if (UNLIKELY(deliver->lead.len > 0))
+        return next_with_lead(deliver, len_max, iov, out_n, out_len);
     if (deliver->end - deliver->off < len_max)
         len_max = deliver->end - deliver->off;
-    if (deliver->source == DELIVER_TEXT) {
-        iov[0] = (struct iovec){(char *)(uintptr_t)deliver->text.ptr + deliver->off, len_max};
-        *out_n = 1;
-    } else if (deliver->source == DELIVER_STORE) {
-        next = next_in_store(deliver, deliver->object.oid, deliver->object.body_len, len_max, iov,
-                             out_n);
-    } else {
-        next = next_in_fill(deliver, len_max, iov, out_n);
-    }
+    next = next_of_body(deliver, len_max, iov, DELIVER_IOV_MAX, out_n);
     if (next == DELIVER_DATA)
         *out_len = trim(iov, out_n, len_max);
     return next;
@@ -220,9 +288,12 @@ deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_
 void
 deliver_sent(struct deliver *deliver, uint64_t n)
 {
-    deliver->off += n;
+    uint64_t of_lead = n < deliver->lead.len ? n : deliver->lead.len;
+
+    deliver->lead = slice_skip(deliver->lead, of_lead);
+    deliver->off += n - of_lead;
     if (deliver->source == DELIVER_FILL && deliver->reader != NULL)
-        fill_sent(deliver->reader, n);
+        fill_sent(deliver->reader, n - of_lead);
 }
 
 bool
@@ -232,7 +303,7 @@ deliver_hold(struct deliver *deliver)
 
     if (deliver->source != DELIVER_STORE || !deliver->in_section)
         return true;
-    if (deliver->pin.store == NULL && deliver->off != deliver->end)
+    if (deliver->pin.store == NULL && (deliver->off != deliver->end || deliver->parts_n > 0))
         held = store_pin(proxy_read(deliver->proxy), &deliver->object, &deliver->pin);
     deliver->in_section = false;
     return held;

@@ -74,8 +74,10 @@ fill_leave(struct fill_reader **slot)
 void
 fill_seek(struct fill_reader *reader, uint64_t off)
 {
+    ASSERT(reader->held_n == 0);
     (void)pthread_mutex_lock(&reader->fill->lock);
     reader->off = off;
+    fill_wake_feeder(reader->fill); /* what lies between need not be kept for it */
     (void)pthread_mutex_unlock(&reader->fill->lock);
 }
 

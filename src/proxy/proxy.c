@@ -13,14 +13,23 @@
 #include "proxy/unstorable.h"
 
 static enum err
-make_loop_id(char out[PROXY_LOOP_ID_LEN + 1])
+make_random(struct proxy_shared *shared)
 {
-    uint64_t n;
+    uint64_t n[2];
 
-    if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+    if (getrandom(n, sizeof(n), 0) != sizeof(n))
         return ERR_SYSTEM;
-    (void)snprintf(out, PROXY_LOOP_ID_LEN + 1, "%016llx", (unsigned long long)n);
+    (void)snprintf(shared->loop_id, sizeof(shared->loop_id), "%016llx", (unsigned long long)n[0]);
+    shared->nonce_seed = n[1];
     return OK;
+}
+
+uint64_t
+proxy_nonce(struct proxy_shared *shared)
+{
+    const uint64_t text[] = {shared->nonce_seed, atomic_fetch_add(&shared->nonces_n, 1)};
+
+    return store_label('n', slice_of(text, sizeof(text)));
 }
 
 enum err
@@ -38,7 +47,7 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     if (rc == OK)
         rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
     if (rc == OK)
-        rc = make_loop_id(shared->loop_id);
+        rc = make_random(shared);
     if (rc == OK)
         rc = watch_totals_init(&shared->watch, &settings->watch);
     shared->origins_in_use = mem_zalloc(settings->origins_n * sizeof(atomic_uint) + 1);

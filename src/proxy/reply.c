@@ -1,9 +1,10 @@
-/* What a client gets: a reply's head, its body's source, and the field lines that only we write. */
+/* What a client gets: a reply's head, its body's source, and the field lines that only we write.
+ * Ranges: reply_range.c. */
 #include "proxy/reply.h"
 
 #include <stdio.h>
 
-#include "cache/range.h"
+#include "base/stats.h"
 #include "cache/validate.h"
 #include "http/field.h"
 
@@ -86,40 +87,37 @@ take_body(struct request *req, const struct reply_source *source, uint64_t first
     return there;
 }
 
-/* RFC 9110 section 15.3.7: the stored head with another status line, and where the part lies. */
-static enum err
-build_partial_head(struct request *req, const struct reply_source *source,
-                   const struct range *range, struct slice *out_head)
-{
-    struct slice lines = source->head, status_line;
-    struct http_out out;
-
-    (void)slice_cut(&lines, '\n', &status_line);
-    http_out_init(&out, &req->arena, source->head.len + 128);
-    http_out_status(&out, 206, SLICE("Partial Content"));
-    http_out_text(&out, lines);
-    http_out_str(&out, "Content-Range: bytes ");
-    http_out_u64(&out, range->first);
-    http_out_str(&out, "-");
-    http_out_u64(&out, range->first + range->len - 1);
-    http_out_str(&out, "/");
-    http_out_u64(&out, source->length);
-    http_out_str(&out, "\r\n");
-    *out_head = http_out_slice(&out);
-    return out.rc;
-}
-
 static bool
 reply_part(struct request *req, const struct reply_source *source, const struct range *range)
 {
     struct slice head;
 
-    if (build_partial_head(req, source, range, &head) != OK) {
+    if (reply_part_head(req, source, range, &head) != OK) {
+        fill_leave(&req->reader);
         reply_error(req, ERR_NOMEM, "out of memory");
         return true;
     }
     set_reply(req, 206, head, true, range->len);
     return take_body(req, source, range->first, range->len);
+}
+
+/* RFC 9110 section 15.3.7.2 */
+static bool
+reply_parts(struct request *req, const struct reply_source *source, const struct range_set *set)
+{
+    struct reply_multipart multipart;
+
+    if (reply_multipart(req, source, set, &multipart) != OK) {
+        fill_leave(&req->reader);
+        reply_error(req, ERR_NOMEM, "out of memory");
+        return true;
+    }
+    STAT_INC(ranges_multipart);
+    set_reply(req, 206, multipart.head, true, multipart.length);
+    if (!take_body(req, source, 0, source->length))
+        return false;
+    deliver_parts(&req->deliver, multipart.parts, multipart.parts_n);
+    return true;
 }
 
 static void
@@ -177,13 +175,42 @@ reply_whole(struct request *req, const struct reply_source *source)
     return take_body(req, source, 0, source->length);
 }
 
+/* What goes backwards cannot be had of a body that nobody keeps. */
+static bool
+can_be_parted(struct request *req, const struct reply_source *source, const struct range_set *set)
+{
+    return set->ascending || source->stored != NULL || source->pin != NULL ||
+           fill_is_storing(req->fill);
+}
+
+static bool
+reply_ranges(struct request *req, const struct reply_source *source)
+{
+    struct range_set set;
+
+    switch (range_resolve(&req->http, source->object, source->length, req->now_s,
+                          req->proxy->settings->ranges_max, &set)) {
+    case RANGE_PART:
+        if (set.n == 1)
+            return reply_part(req, source, &set.parts[0]);
+        return can_be_parted(req, source, &set) ? reply_parts(req, source, &set)
+                                                : reply_whole(req, source);
+    case RANGE_UNSATISFIABLE:
+        reply_unsatisfiable(req, source->length);
+        return true;
+    case RANGE_EXCESSIVE:
+        STAT_INC(ranges_excessive);
+        return reply_whole(req, source);
+    case RANGE_WHOLE:
+        return reply_whole(req, source);
+    }
+    UNREACHABLE();
+}
+
 bool
 reply_from(struct request *req, const struct reply_source *source,
            const struct cache_status *status)
 {
-    enum range_result part = RANGE_WHOLE;
-    struct range range = {0};
-
     put_our_fields(req, source->object, status);
     if (source->evaluate) {
         switch (validate_request(&req->http, source->object, req->now_s)) {
@@ -193,15 +220,10 @@ reply_from(struct request *req, const struct reply_source *source,
         case VALIDATE_SEND:
             break;
         }
-        if (source->has_length)
-            part = range_resolve(&req->http, source->object, source->length, req->now_s, &range);
+        if (source->has_length && http_fields_has(&req->http.fields, HTTP_RANGE))
+            return reply_ranges(req, source);
     }
-    if (part == RANGE_PART)
-        return reply_part(req, source, &range);
-    if (part == RANGE_WHOLE)
-        return reply_whole(req, source);
-    reply_unsatisfiable(req, source->length);
-    return true;
+    return reply_whole(req, source);
 }
 
 void

@@ -37,7 +37,7 @@ use_object(struct arena *arena, const struct cache_object *object)
     struct http_request request = request_with(arena);
     struct cachectl cc = {.flags = CC_MAX_STALE, .max_stale_s = 5};
     struct lookup_verdict verdict;
-    struct range range;
+    struct range_set set;
     struct slice lines;
 
     lookup_judge(&settings, &request, &cc, object, false, now_s, &verdict);
@@ -45,8 +45,8 @@ use_object(struct arena *arena, const struct cache_object *object)
     lookup_judge(&settings, &request, &cc, object, true, now_s, &verdict);
     ASSERT(verdict.use != LOOKUP_FRESH);
     (void)validate_request(&request, object, now_s);
-    if (range_resolve(&request, object, 4, now_s, &range) == RANGE_PART)
-        ASSERT(range.first + range.len <= 4);
+    if (range_resolve(&request, object, 4, now_s, 1, &set) == RANGE_PART)
+        ASSERT(set.parts[0].first + set.parts[0].len <= 4);
     ASSERT(validate_conditions(arena, object, &lines) == OK);
 }
 

@@ -82,13 +82,31 @@ check_vary(struct both *both, struct cache_object *object)
     ASSERT(cache_vary_covers(object->vary, &both->response.fields));
 }
 
+/* Whatever was asked for: parts of the body that do not overlap. */
+static void
+check_ranges(const struct both *both, const struct cache_object *object, uint64_t body_len)
+{
+    struct range_set set;
+
+    if (range_resolve(&both->request, object, body_len, now_s, RANGE_PARTS_MAX, &set) != RANGE_PART)
+        return;
+    ASSERT(set.n > 0 && set.n <= RANGE_PARTS_MAX);
+    for (size_t i = 0; i < set.n; i++) {
+        const struct range *part = &set.parts[i];
+
+        ASSERT(part->len > 0 && part->first < body_len && part->len <= body_len - part->first);
+        for (size_t j = 0; j < i; j++)
+            ASSERT(set.parts[j].first + set.parts[j].len < part->first ||
+                   part->first + part->len < set.parts[j].first);
+    }
+}
+
 static void
 check_object(struct both *both, const struct cache_object *object)
 {
     struct lookup_verdict verdict;
     struct cache_object again;
     struct slice meta, lines;
-    struct range range = {0};
     struct cachectl cc;
     uint64_t body_len = both->response.content_length % 100000;
 
@@ -100,8 +118,7 @@ check_object(struct both *both, const struct cache_object *object)
     lookup_judge(&(struct cache_settings){.heuristic = true, .heuristic_max_s = 1000},
                  &both->request, &cc, object, false, now_s + 10, &verdict);
     (void)validate_request(&both->request, object, now_s);
-    if (range_resolve(&both->request, object, body_len, now_s, &range) == RANGE_PART)
-        ASSERT(range.len > 0 && range.first < body_len && range.len <= body_len - range.first);
+    check_ranges(both, object, body_len);
     if (validate_conditions(&both->arena, object, &lines) != OK)
         UNREACHABLE();
     ASSERT(lines.len == 0 || slice_ends(lines, SLICE("\r\n")));

@@ -605,16 +605,6 @@ def test_if_range(origin, edge, why, validator, text, status):
     assert (response.status, response.body) == (status, BODY[:5] if status == 206 else BODY)
 
 
-def test_several_ranges_are_right_or_the_whole(origin, edge):
-    stored(origin, edge, FRESH)
-    response = hit(edge, fields={"Range": "bytes=0-4,10-14"})
-    assert response.status in (200, 206)
-    if response.status == 200:
-        assert response.body == BODY
-    else:
-        assert response["Content-Type"].startswith("multipart/byteranges")
-
-
 def test_a_range_of_a_head_is_ignored(origin, edge):
     """RFC 9110 section 14.2: Range is for GET alone."""
     stored(origin, edge, FRESH)
