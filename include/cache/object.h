@@ -15,9 +15,20 @@ enum {
     CACHE_IMMUTABLE = 8, /* RFC 8246 */
 };
 
+/* Where the lifetime comes from: RFC 9111 sections 4.2.1 and 4.2.2. */
+enum cache_lifetime {
+    CACHE_LIFETIME_DEFAULT, /* the site's default_ttl, or nothing at all */
+    CACHE_LIFETIME_S_MAXAGE,
+    CACHE_LIFETIME_MAX_AGE,
+    CACHE_LIFETIME_EXPIRES,
+    CACHE_LIFETIME_HEURISTIC, /* a tenth of the time since Last-Modified */
+    CACHE_LIFETIME_COUNT
+};
+
 struct cache_object {
     uint16_t status;
     uint16_t flags;
+    enum cache_lifetime lifetime_from;
     int64_t response_s;      /* when the response was received; seconds since the epoch */
     int64_t date_s;          /* its Date, or response_s without one */
     int64_t last_modified_s; /* -1: none */

@@ -212,20 +212,27 @@ expires_lifetime_s(const struct http_fields *fields, int64_t date_s, int64_t now
     return least_s;
 }
 
+static bool
+set_lifetime(struct cache_object *object, enum cache_lifetime from, uint32_t lifetime_s)
+{
+    object->lifetime_from = from;
+    object->lifetime_s = lifetime_s;
+    return true;
+}
+
 /* RFC 9111 section 4.2.1. False: the response does not say. */
 static bool
-explicit_lifetime_s(const struct cachectl *cc, const struct http_fields *fields,
-                    const struct cache_object *object, uint32_t *out_s)
+set_explicit_lifetime(const struct cachectl *cc, const struct http_fields *fields,
+                      struct cache_object *object)
 {
     if (cc->flags & CC_S_MAXAGE)
-        *out_s = cc->s_maxage_s;
-    else if (cc->flags & CC_MAX_AGE)
-        *out_s = cc->max_age_s;
-    else if (http_fields_has(fields, HTTP_EXPIRES))
-        *out_s = expires_lifetime_s(fields, object->date_s, object->response_s);
-    else
-        return false;
-    return true;
+        return set_lifetime(object, CACHE_LIFETIME_S_MAXAGE, cc->s_maxage_s);
+    if (cc->flags & CC_MAX_AGE)
+        return set_lifetime(object, CACHE_LIFETIME_MAX_AGE, cc->max_age_s);
+    if (http_fields_has(fields, HTTP_EXPIRES))
+        return set_lifetime(object, CACHE_LIFETIME_EXPIRES,
+                            expires_lifetime_s(fields, object->date_s, object->response_s));
+    return false;
 }
 
 /* RFC 9111 section 4.2.2. Errors are never guessed about, "public" or not, but for what is not
@@ -238,16 +245,16 @@ may_guess(const struct cachectl *cc, unsigned status)
 
 /* False: there is nothing to guess from. */
 static bool
-guess_lifetime_s(const struct cache_settings *settings, const struct cache_object *object,
-                 uint32_t *out_s)
+guess_lifetime(const struct cache_settings *settings, struct cache_object *object)
 {
     if (settings->heuristic && object->last_modified_s >= 0) {
         uint32_t tenth_s = clamp_s((object->date_s - object->last_modified_s) / 10);
 
-        *out_s = tenth_s < settings->heuristic_max_s ? tenth_s : settings->heuristic_max_s;
-        return true;
+        return set_lifetime(object, CACHE_LIFETIME_HEURISTIC,
+                            tenth_s < settings->heuristic_max_s ? tenth_s
+                                                                : settings->heuristic_max_s);
     }
-    *out_s = settings->default_ttl_s;
+    (void)set_lifetime(object, CACHE_LIFETIME_DEFAULT, settings->default_ttl_s);
     return settings->default_ttl_s > 0;
 }
 
@@ -289,11 +296,11 @@ set_freshness(const struct cache_settings *settings, const struct cachectl *cc,
     set_times(out, fields, request_s, response_s);
     set_etag(out, fields);
     set_directives(settings, cc, out);
-    informed = explicit_lifetime_s(cc, fields, out, &out->lifetime_s);
+    informed = set_explicit_lifetime(cc, fields, out);
     if (!informed) {
         if (!may_guess(cc, out->status))
             return REASON_STATUS;
-        informed = guess_lifetime_s(settings, out, &out->lifetime_s);
+        informed = guess_lifetime(settings, out);
         out->flags |= CACHE_HEURISTIC;
     }
     if (out->lifetime_s > 0 && !(out->flags & CACHE_ALWAYS_VALIDATE))

@@ -3,10 +3,10 @@
  * is calculated with later is checked here, once. */
 #include "cache/object.h"
 
-enum { META_VERSION = 1 };
+enum { META_VERSION = 2 };
 
 struct meta {
-    uint16_t version, status, flags, zero;
+    uint16_t version, status, flags, lifetime_from;
     int64_t response_s, date_s, last_modified_s;
     uint32_t initial_age_s, lifetime_s, swr_s, sie_s;
     uint32_t etag_len, vary_len, tags_len, zero_too;
@@ -23,6 +23,7 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
     struct meta meta = {.version = META_VERSION,
                         .status = object->status,
                         .flags = object->flags,
+                        .lifetime_from = (uint16_t)object->lifetime_from,
                         .response_s = object->response_s,
                         .date_s = object->date_s,
                         .last_modified_s = object->last_modified_s,
@@ -62,7 +63,7 @@ is_sane(const struct meta *meta, size_t len)
     return texts_len == len - sizeof(*meta) && meta->status >= 200 && meta->status <= 999 &&
            meta->response_s >= 0 && meta->response_s <= time_max_s && meta->date_s >= 0 &&
            meta->date_s <= time_max_s && meta->last_modified_s >= -1 &&
-           meta->last_modified_s <= time_max_s;
+           meta->last_modified_s <= time_max_s && meta->lifetime_from < CACHE_LIFETIME_COUNT;
 }
 
 enum err
@@ -82,6 +83,7 @@ cache_object_decode(struct slice meta_text, struct cache_object *out)
     *out = (struct cache_object){
         .status = meta.status,
         .flags = meta.flags,
+        .lifetime_from = (enum cache_lifetime)meta.lifetime_from,
         .response_s = meta.response_s,
         .date_s = meta.date_s,
         .last_modified_s = meta.last_modified_s,

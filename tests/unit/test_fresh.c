@@ -283,6 +283,44 @@ lifetimes(void **state)
         check_admit(&plain, &cases[i]);
 }
 
+/* RFC 9111 sections 4.2.1 and 4.2.2: what the lifetime was taken from is kept. */
+static void
+where_a_lifetime_comes_from(void **state)
+{
+    static const struct cache_settings settings = {
+        .heuristic = true, .heuristic_max_s = 600, .default_ttl_s = 30};
+    static const struct {
+        const char *why, *response;
+        enum cache_lifetime want;
+    } cases[] = {
+        {"4.2.1: s-maxage", "Cache-Control: max-age=60, s-maxage=10", CACHE_LIFETIME_S_MAXAGE},
+        {"4.2.1: max-age", "Cache-Control: max-age=60\nExpires: 0", CACHE_LIFETIME_MAX_AGE},
+        {"4.2.1: Expires", "Expires: " PLUS_60S, CACHE_LIFETIME_EXPIRES},
+        {"4.2.2: Last-Modified", "Last-Modified: " MINUS_10H, CACHE_LIFETIME_HEURISTIC},
+        {"the site's own", "ETag: \"a\"", CACHE_LIFETIME_DEFAULT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char lines[512];
+        struct arena arena;
+        struct http_request request;
+        struct http_response response;
+        struct cache_object object = {.lifetime_from = CACHE_LIFETIME_COUNT};
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        assert_in_range(snprintf(lines, sizeof(lines), DATED "%s", cases[i].response), 1,
+                        sizeof(lines) - 1);
+        request = request_from(&arena, METHOD_GET, "");
+        response = response_from(&arena, 200, lines);
+        assert_int_equal(fresh_admit(&settings, &request, &response, NOW_S, NOW_S, &object),
+                         REASON_STORED);
+        assert_int_equal(object.lifetime_from, cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
 /* RFC 9111 section 4.2.2 */
 static void
 heuristics(void **state)
@@ -602,6 +640,7 @@ main(void)
         cmocka_unit_test(statuses),
         cmocka_unit_test(must_understand),
         cmocka_unit_test(lifetimes),
+        cmocka_unit_test(where_a_lifetime_comes_from),
         cmocka_unit_test(heuristics),
         cmocka_unit_test(requests_that_store_nothing),
         cmocka_unit_test(initial_age),

@@ -9,6 +9,7 @@ static const struct cache_object samples[] = {
     {.status = 200, .response_s = NOW_S, .date_s = NOW_S, .last_modified_s = -1},
     {.status = 404,
      .flags = CACHE_ALWAYS_VALIDATE | CACHE_IMMUTABLE,
+     .lifetime_from = CACHE_LIFETIME_EXPIRES,
      .response_s = 1,
      .date_s = 0,
      .last_modified_s = 0,
@@ -51,6 +52,7 @@ there_and_back(void **state)
         assert_int_equal(cache_object_decode(meta, &out), OK);
         assert_int_equal(out.status, in->status);
         assert_int_equal(out.flags, in->flags);
+        assert_int_equal(out.lifetime_from, in->lifetime_from);
         assert_true(out.response_s == in->response_s);
         assert_true(out.date_s == in->date_s);
         assert_true(out.last_modified_s == in->last_modified_s);
@@ -116,11 +118,14 @@ damaged_numbers(void **state)
         uint64_t value;
         enum err want;
     } cases[] = {
-        {"another version", 0, 2, 2, ERR_STORE_VERSION},
+        {"another version", 0, 2, 3, ERR_STORE_VERSION},
+        {"an older version", 0, 2, 1, ERR_STORE_VERSION},
         {"version 0", 0, 2, 0, ERR_STORE_VERSION},
         {"status 0", 2, 2, 0, ERR_STORE_CORRUPT},
         {"status 199", 2, 2, 199, ERR_STORE_CORRUPT},
         {"status 1000", 2, 2, 1000, ERR_STORE_CORRUPT},
+        {"a lifetime from nowhere", 6, 2, CACHE_LIFETIME_COUNT, ERR_STORE_CORRUPT},
+        {"a lifetime from the last source", 6, 2, CACHE_LIFETIME_COUNT - 1, OK},
         {"received at the epoch", 8, 8, 0, OK},
         {"received before 1970", 8, 8, UINT64_MAX, ERR_STORE_CORRUPT},
         {"received at the end of time", 8, 8, INT64_MAX, ERR_STORE_CORRUPT},
