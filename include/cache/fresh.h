@@ -12,7 +12,10 @@ struct cache_settings {
     uint32_t heuristic_max_s;
     uint32_t stale_while_revalidate_s; /* when the response does not say; 0: no */
     uint32_t stale_if_error_s;
-    bool client_no_cache; /* honour no-cache, no-store, max-age of requests */
+    bool client_no_cache;               /* honour no-cache, no-store, max-age of requests */
+    const char *const *targeted_fields; /* RFC 9213: lower case, the first that says something
+                                         * decides instead of Cache-Control and Expires */
+    size_t targeted_fields_n;
 };
 
 /* The one valid date among the fields of that name, never negative (what is before 1970 counts as

@@ -22,6 +22,7 @@ enum cache_lifetime {
     CACHE_LIFETIME_MAX_AGE,
     CACHE_LIFETIME_EXPIRES,
     CACHE_LIFETIME_HEURISTIC, /* a tenth of the time since Last-Modified */
+    CACHE_LIFETIME_TARGETED,  /* max-age or s-maxage of a targeted field, RFC 9213 */
     CACHE_LIFETIME_COUNT
 };
 

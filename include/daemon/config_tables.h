@@ -39,7 +39,7 @@ struct config_origin {
 
 struct config_site {
     struct site_settings settings;
-    struct config_texts hosts, key_fields, upgrades;
+    struct config_texts hosts, targeted_fields, key_fields, upgrades;
     const char *origin_name; /* NULL: the only one */
 };
 

@@ -1,4 +1,4 @@
-/* Cache-Control. RFC 9111 section 5.2, RFC 5861, RFC 8246. */
+/* Cache-Control and its targeted forms. RFC 9111 section 5.2, RFC 5861, RFC 8246, RFC 9213. */
 #ifndef BRINK_HTTP_CACHECTL_H
 #define BRINK_HTTP_CACHECTL_H
 
@@ -23,6 +23,7 @@ enum {
     CC_MAX_STALE = 1 << 15, /* without a value: any */
     CC_STALE_WHILE_REVALIDATE = 1 << 16,
     CC_STALE_IF_ERROR = 1 << 17,
+    CC_TARGETED = 1 << 18, /* out of a targeted field: Expires does not count, RFC 9213 */
 };
 
 struct cachectl {
@@ -37,5 +38,12 @@ struct cachectl {
 void cachectl_parse(const struct http_fields *fields, struct cachectl *out);
 void
 cachectl_parse_field(const struct http_fields *fields, enum http_token token, struct cachectl *out);
+
+/* A targeted field, such as CDN-Cache-Control (RFC 9213): a Dictionary, so names in lower case only
+ * and the last of repeated directives. Values of a wrong type are not used: a lifetime is then 0,
+ * and anything else not given. False: the field is absent, invalid or empty, and *out is as it was.
+ */
+bool
+cachectl_parse_targeted(const struct http_fields *fields, struct slice name, struct cachectl *out);
 
 #endif

@@ -106,6 +106,18 @@ is_storable_status(unsigned status)
     }
 }
 
+/* What the response asks of this cache: by the first of the targeted fields that says anything,
+ * else by Cache-Control (RFC 9213 section 2.2). */
+static void
+effective_cachectl(const struct cache_settings *settings, const struct http_fields *fields,
+                   struct cachectl *out)
+{
+    for (size_t i = 0; i < settings->targeted_fields_n; i++)
+        if (cachectl_parse_targeted(fields, slice_from_str(settings->targeted_fields[i]), out))
+            return;
+    cachectl_parse(fields, out);
+}
+
 static enum cache_reason
 check_request(const struct cache_settings *settings, const struct http_request *request)
 {
@@ -225,11 +237,15 @@ static bool
 set_explicit_lifetime(const struct cachectl *cc, const struct http_fields *fields,
                       struct cache_object *object)
 {
+    bool targeted = (cc->flags & CC_TARGETED) != 0;
+
     if (cc->flags & CC_S_MAXAGE)
-        return set_lifetime(object, CACHE_LIFETIME_S_MAXAGE, cc->s_maxage_s);
+        return set_lifetime(object, targeted ? CACHE_LIFETIME_TARGETED : CACHE_LIFETIME_S_MAXAGE,
+                            cc->s_maxage_s);
     if (cc->flags & CC_MAX_AGE)
-        return set_lifetime(object, CACHE_LIFETIME_MAX_AGE, cc->max_age_s);
-    if (http_fields_has(fields, HTTP_EXPIRES))
+        return set_lifetime(object, targeted ? CACHE_LIFETIME_TARGETED : CACHE_LIFETIME_MAX_AGE,
+                            cc->max_age_s);
+    if (!targeted && http_fields_has(fields, HTTP_EXPIRES))
         return set_lifetime(object, CACHE_LIFETIME_EXPIRES,
                             expires_lifetime_s(fields, object->date_s, object->response_s));
     return false;
@@ -325,7 +341,7 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
 
     if (reason != REASON_STORED)
         return reason;
-    cachectl_parse(&response->fields, &cc);
+    effective_cachectl(settings, &response->fields, &cc);
     reason = check_response(&cc, request, response->status, &response->fields);
     if (reason != REASON_STORED)
         return reason;
@@ -343,7 +359,7 @@ fresh_update(const struct cache_settings *settings, const struct http_request *r
     struct cache_object updated = *object;
     struct cachectl cc;
 
-    cachectl_parse(merged, &cc);
+    effective_cachectl(settings, merged, &cc);
     if (check_response(&cc, request, object->status, merged) != REASON_STORED ||
         !cache_vary_covers(object->vary, merged) ||
         set_freshness(settings, &cc, merged, request_s, response_s, &updated) != REASON_STORED)

@@ -3,7 +3,10 @@
 #include "daemon/config_load.h"
 #include "http/msg.h"
 
-enum { KEY_FIELDS_MAX = 16 }; /* each is sought in every request of the site */
+enum {
+    KEY_FIELDS_MAX = 16,    /* each is sought in every request of the site */
+    TARGETED_FIELDS_MAX = 8 /* ... in every response */
+};
 
 static const char *
 nearest_origin(const struct config_load *load, const char *wrong)
@@ -116,6 +119,25 @@ check_site_key_fields(struct config_load *load, size_t i)
     site->settings.key_fields_n = site->key_fields.n;
 }
 
+static void
+check_site_targeted(struct config_load *load, size_t i)
+{
+    struct config_site *site = &load->sites[i];
+
+    if (site->targeted_fields.n > TARGETED_FIELDS_MAX)
+        config_load_fault(
+            load, load->site_lines[i],
+            "targeted_fields names %zu fields, each sought in every response; name %d at most",
+            site->targeted_fields.n, TARGETED_FIELDS_MAX);
+    for (size_t j = 0; j < site->targeted_fields.n; j++)
+        if (http_token_from(slice_from_str(site->targeted_fields.items[j])) != HTTP_UNKNOWN)
+            config_load_fault(load, load->site_lines[i],
+                              "targeted_fields: \"%s\" is no targeted field; take it away",
+                              site->targeted_fields.items[j]);
+    site->settings.cache.targeted_fields = site->targeted_fields.items;
+    site->settings.cache.targeted_fields_n = site->targeted_fields.n;
+}
+
 void
 config_load_check_sites(struct config_load *load)
 {
@@ -126,6 +148,7 @@ config_load_check_sites(struct config_load *load)
     for (size_t i = 0; i < load->sites_n; i++) {
         check_site_origin(load, i);
         check_site_hosts(load, i);
+        check_site_targeted(load, i);
         check_site_key_fields(load, i);
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
         load->sites[i].settings.hosts_n = load->sites[i].hosts.n;

@@ -1,8 +1,10 @@
-/* Cache-Control, from all its fields at once. RFC 9111 section 5.2, RFC 5861, RFC 8246.
- * Where a sender contradicts itself or cannot be read, the reading that caches less is taken. */
+/* Cache-Control, from all its fields at once, and its targeted forms. RFC 9111 section 5.2, RFC
+ * 5861, RFC 8246, RFC 9213. Where a sender contradicts itself or cannot be read, the reading that
+ * caches less is taken. */
 #include "http/cachectl.h"
 
 #include "http/chars.h"
+#include "http/sfv.h"
 
 enum argument {
     ARG_NONE,    /* a permission: with an argument it is something unknown, so ignored */
@@ -138,4 +140,67 @@ void
 cachectl_parse(const struct http_fields *fields, struct cachectl *out)
 {
     cachectl_parse_field(fields, HTTP_CACHE_CONTROL, out);
+}
+
+/* --- targeted fields, RFC 9213 --- */
+
+static const uint32_t seconds_max = UINT32_C(1) << 31; /* RFC 9111 section 1.2.2 */
+
+/* Section 2.1: a directive without a value is true, seconds are an Integer, field names a String or
+ * a Token. Parameters mean nothing. */
+static void
+apply_typed(struct cachectl *out, const struct directive *directive, const struct sfv_item *value)
+{
+    bool is_true = value->kind == SFV_BOOLEAN && value->number == 1;
+    bool is_text = value->kind == SFV_STRING || value->kind == SFV_TOKEN;
+    int64_t s = value->kind == SFV_INTEGER && value->number > 0 ? value->number : 0;
+
+    switch (directive->argument) {
+    case ARG_NONE:
+    case ARG_IGNORED:
+        if (is_true)
+            out->flags |= directive->flag;
+        break;
+    case ARG_FIELDS:
+        if (is_true || (is_text && value->text.len == 0))
+            out->flags |= directive->flag;
+        else if (is_text)
+            out->flags |= directive->flag << 1;
+        break;
+    case ARG_LEAST:
+    case ARG_GRANT:
+        *(uint32_t *)((char *)out + directive->at) = s < seconds_max ? (uint32_t)s : seconds_max;
+        out->flags |= directive->flag;
+        break;
+    case ARG_STALE:
+    case ARG_MOST:
+        break; /* of requests */
+    }
+}
+
+bool
+cachectl_parse_targeted(const struct http_fields *fields, struct slice name, struct cachectl *out)
+{
+    const struct http_field *field = http_fields_find(fields, name);
+    struct cachectl cc = {.flags = CC_TARGETED};
+    struct sfv reader;
+    struct sfv_item value;
+    struct slice key;
+    bool any = false;
+
+    if (field == NULL || field->nominated || !sfv_dictionary(&reader, fields, name))
+        return false;
+    for (; sfv_dictionary_next(&reader, &key, &value); any = true) {
+        for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+            if (!slice_is(key, directives[i].name))
+                continue;
+            cc.flags &= ~(directives[i].argument == ARG_FIELDS
+                              ? directives[i].flag | directives[i].flag << 1
+                              : directives[i].flag);
+            apply_typed(&cc, &directives[i], &value);
+        }
+    }
+    if (any)
+        *out = cc;
+    return any;
 }

@@ -177,12 +177,141 @@ another_field(void **state)
     arena_fini(&arena);
 }
 
+/* RFC 9213 section 2.1. `want` only when `ok`. */
+static void
+targeted(void **state)
+{
+    static const struct {
+        const char *why;
+        const char *lines[2];
+        bool ok;
+        struct cachectl want; /* CC_TARGETED is added */
+    } cases[] = {
+        {"no field", {NULL}, false, {0}},
+        {"an empty one", {""}, false, {0}},
+        {"max-age", {"max-age=60"}, true, {.flags = CC_MAX_AGE, .max_age_s = 60}},
+        {"every directive", /* in two lines */
+         {"max-age=1, s-maxage=2, stale-while-revalidate=3, stale-if-error=4, no-store, no-cache",
+          "private, public, must-revalidate, proxy-revalidate, must-understand, no-transform, "
+          "immutable"},
+         true,
+         {.flags = CC_MAX_AGE | CC_S_MAXAGE | CC_STALE_WHILE_REVALIDATE | CC_STALE_IF_ERROR |
+                   CC_NO_STORE | CC_NO_CACHE | CC_PRIVATE | CC_PUBLIC | CC_MUST_REVALIDATE |
+                   CC_PROXY_REVALIDATE | CC_MUST_UNDERSTAND | CC_NO_TRANSFORM | CC_IMMUTABLE,
+          .max_age_s = 1,
+          .s_maxage_s = 2,
+          .stale_while_revalidate_s = 3,
+          .stale_if_error_s = 4}},
+        {"section 2.1: 2^31 is the most",
+         {"max-age=2147483648"},
+         true,
+         {.flags = CC_MAX_AGE, .max_age_s = UINT32_C(1) << 31}},
+        {"section 2.1: more is no more",
+         {"max-age=99999999999"},
+         true,
+         {.flags = CC_MAX_AGE, .max_age_s = UINT32_C(1) << 31}},
+        {"RFC 9651 section 4.2.4: too many digits", {"max-age=9999999999999999"}, false, {0}},
+        {"section 2.1: parameters mean nothing",
+         {"max-age=3600;something, no-store;x=1"},
+         true,
+         {.flags = CC_MAX_AGE | CC_NO_STORE, .max_age_s = 3600}},
+        {"section 2.2: unknown directives",
+         {"foobar, max-age=60, x=(a b)"},
+         true,
+         {.flags = CC_MAX_AGE, .max_age_s = 60}},
+        {"section 2.2: an unknown one alone decides", {"foo"}, true, {0}},
+        {"section 2.1: a blank before =", {"max-age =100"}, false, {0}},
+        {"section 2.1: a blank after =", {"max-age= 100"}, false, {0}},
+        {"section 2.1: capitals are no key", {"MaX-aGe=60"}, false, {0}},
+        {"section 2.1: one fault spoils all", {"max-age=10000, &&&&&"}, false, {0}},
+        {"section 2.1: on another line too", {"max-age=10000", "no-store="}, false, {0}},
+        {"RFC 9651 section 3.2: the last counts",
+         {"max-age=1, max-age=60"},
+         true,
+         {.flags = CC_MAX_AGE, .max_age_s = 60}},
+        {"RFC 9651 section 3.2: also of what it takes back",
+         {"no-store, private=\"a\"", "no-store=?0, private=?0"},
+         true,
+         {0}},
+        {"section 2.1: a String is no lifetime",
+         {"max-age=\"10000\""},
+         true,
+         {.flags = CC_MAX_AGE}},
+        {"section 2.1: nor is a Decimal",
+         {"max-age=1.5, s-maxage=60.0"},
+         true,
+         {.flags = CC_MAX_AGE | CC_S_MAXAGE}},
+        {"section 2.1: nor true", {"max-age"}, true, {.flags = CC_MAX_AGE}},
+        {"section 2.1: nor what is below 0", {"max-age=-1"}, true, {.flags = CC_MAX_AGE}},
+        {"section 2.1: nor a list",
+         {"stale-while-revalidate=(1)"},
+         true,
+         {.flags = CC_STALE_WHILE_REVALIDATE}},
+        {"section 2.1: false is not given", {"no-store=?0, no-cache=?0, public=?0"}, true, {0}},
+        {"section 2.1: nor is a number",
+         {"no-store=1, no-cache=1, public=1, immutable=1"},
+         true,
+         {0}},
+        {"section 2.1: field names",
+         {"no-cache=\"a, b\", private=a"},
+         true,
+         {.flags = CC_NO_CACHE_FIELDS | CC_PRIVATE_FIELDS}},
+        {"section 2.1: no names are all",
+         {"no-cache=\"\", private=\"\""},
+         true,
+         {.flags = CC_NO_CACHE | CC_PRIVATE}},
+        {"of requests", {"max-stale, min-fresh=60"}, true, {0}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct cachectl got = {.flags = 1u << 31}, want = cases[i].want;
+        struct http_fields fields;
+        struct arena arena;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        assert_int_equal(http_fields_init(&fields, &arena, 4), OK);
+        for (size_t j = 0; j < 2 && cases[i].lines[j] != NULL; j++)
+            assert_int_equal(http_fields_add(&fields, SLICE("CDN-Cache-Control"),
+                                             slice_from_str(cases[i].lines[j])),
+                             OK);
+        assert_int_equal(cachectl_parse_targeted(&fields, SLICE("cdn-cache-control"), &got),
+                         cases[i].ok);
+        if (cases[i].ok)
+            want.flags |= CC_TARGETED;
+        else
+            want.flags = 1u << 31; /* untouched */
+        assert_memory_equal(&got, &want, sizeof(got));
+        arena_fini(&arena);
+    }
+}
+
+/* RFC 9110 section 7.6.1: it is not in the stored head, so it does not count the first time. */
+static void
+a_nominated_field_is_none(void **state)
+{
+    struct http_fields fields;
+    struct cachectl got;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 0);
+    assert_int_equal(http_fields_init(&fields, &arena, 4), OK);
+    assert_int_equal(http_fields_add(&fields, SLICE("X-Cache-Control"), SLICE("max-age=1")), OK);
+    assert_true(cachectl_parse_targeted(&fields, SLICE("x-cache-control"), &got));
+    assert_int_equal(http_fields_add(&fields, SLICE("Connection"), SLICE("X-Cache-Control")), OK);
+    assert_int_equal(http_fields_nominate_response(&fields), OK);
+    assert_false(cachectl_parse_targeted(&fields, SLICE("x-cache-control"), &got));
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flags),
-        cmocka_unit_test(numbers),
+        cmocka_unit_test(targeted),      cmocka_unit_test(a_nominated_field_is_none),
+        cmocka_unit_test(flags),         cmocka_unit_test(numbers),
         cmocka_unit_test(another_field),
     };
 

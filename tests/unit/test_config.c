@@ -93,6 +93,7 @@ every_kind_is_read(void **state)
                   "  hosts = {\"WWW.Example.com:80\", \"example.com:8080\"}\n"
                   "  default_ttl = 1h\n"
                   "  heuristic = no\n"
+                  "  targeted_fields = {\"Edge-Cache-Control\", \"CDN-Cache-Control\"}\n"
                   "  key_fields = {\"X-Forwarded-Proto\", Device}\n"
                   "}\n"
                   "admin \"127.0.0.1:8081\" { token = \"t0ken\" }\n"
@@ -129,6 +130,9 @@ every_kind_is_read(void **state)
     assert_string_equal(site->hosts[1], "example.com:8080");
     assert_int_equal(site->cache.default_ttl_s, 3600);
     assert_false(site->cache.heuristic);
+    assert_int_equal(site->cache.targeted_fields_n, 2);
+    assert_string_equal(site->cache.targeted_fields[0], "edge-cache-control");
+    assert_string_equal(site->cache.targeted_fields[1], "cdn-cache-control");
     assert_int_equal(site->key_fields_n, 2);
     assert_string_equal(site->key_fields[0], "x-forwarded-proto");
     assert_string_equal(site->key_fields[1], "device");
@@ -211,6 +215,12 @@ faults_name_line_and_remedy(void **state)
         {"a name of a field", "site \"a\" { key_fields = {\"X-A\", \"a b\"} }\n" ORIGIN,
          "conf:1: key_fields: \"a b\" is not a name; write each once, such as {\"websocket\"} or "
          "{\"X-Device\"}\n"},
+        {"a targeted field that is none",
+         "site \"a\" { targeted_fields = {\"Cache-Control\"} }\n" ORIGIN,
+         "conf:1: targeted_fields: \"cache-control\" is no targeted field; take it away\n"},
+        {"too many targeted fields",
+         ORIGIN "site \"a\" {\n targeted_fields = {a, b, c, d, e, f, g, h, i} }\n",
+         "conf:2: targeted_fields names 9 fields, each sought in every response; name 8 at most\n"},
         {"a field that is in no key", ORIGIN "site \"a\" {\n key_fields = {\"Range\", \"TE\"} }\n",
          "conf:2: key_fields: \"range\" cannot be part of a key; take it away\n"
          "conf:2: key_fields: \"te\" cannot be part of a key; take it away\n"},

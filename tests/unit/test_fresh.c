@@ -632,6 +632,110 @@ update_after_validation(void **state)
     }
 }
 
+/* RFC 9213 section 2.2 */
+static void
+targeted_fields(void **state)
+{
+    static const char *const names[] = {"surrogate-control", "cdn-cache-control"};
+    static const struct cache_settings both = {.heuristic = true,
+                                               .heuristic_max_s = 86400,
+                                               .targeted_fields = names,
+                                               .targeted_fields_n = ARRAY_LEN(names)};
+    static const struct admit_case cases[] = {
+        {"2.2: max-age in it", 200, "", "CDN-Cache-Control: max-age=60", REASON_STORED, 60, 0},
+        {"2.2: long beats short", 200, "",
+         "CDN-Cache-Control: max-age=3600\nCache-Control: max-age=1", REASON_STORED, 3600, 0},
+        {"2.2: short beats long", 200, "",
+         "Cache-Control: max-age=3600\nCDN-Cache-Control: max-age=1", REASON_STORED, 1, 0},
+        {"2.2: beats no-store", 200, "", "Cache-Control: no-store\nCDN-Cache-Control: max-age=60",
+         REASON_STORED, 60, 0},
+        {"2.2: beats private and s-maxage", 200, "",
+         "Cache-Control: private, s-maxage=1\nCDN-Cache-Control: max-age=60", REASON_STORED, 60, 0},
+        {"2.2: its private beats max-age", 200, "",
+         "Cache-Control: max-age=60\nCDN-Cache-Control: private", REASON_PRIVATE, 0, 0},
+        {"2.2: its no-store beats max-age", 200, "",
+         "Cache-Control: max-age=60\nCDN-Cache-Control: no-store", REASON_NO_STORE, 0, 0},
+        {"2.2: its no-cache beats max-age", 200, "",
+         "Cache-Control: max-age=60\nETag: \"a\"\nCDN-Cache-Control: no-cache, max-age=60",
+         REASON_STORED, 60, AV},
+        {"2.2: no-cache without a validator", 200, "",
+         "Cache-Control: max-age=60\nCDN-Cache-Control: no-cache", REASON_NO_FRESHNESS, 0, 0},
+        {"2.2: max-age=0 beats Expires", 200, "",
+         "CDN-Cache-Control: max-age=0\nExpires: " PLUS_60S, REASON_ZERO_LIFETIME, 0, 0},
+        {"2.2: max-age beats an Expires of the past", 200, "",
+         "CDN-Cache-Control: max-age=60\nExpires: " MINUS_60S, REASON_STORED, 60, 0},
+        {"2.2: without a lifetime Expires does not count", 200, "",
+         "CDN-Cache-Control: foo\nExpires: " PLUS_60S, REASON_NO_FRESHNESS, 0, 0},
+        {"2.2: nor does Cache-Control", 200, "",
+         "CDN-Cache-Control: foo\nCache-Control: max-age=60", REASON_NO_FRESHNESS, 0, 0},
+        {"RFC 9111 4.2.2: the guess is that of any response that does not say", 200, "",
+         "CDN-Cache-Control: foo\nCache-Control: no-store\nLast-Modified: " MINUS_10H,
+         REASON_STORED, 3600, HE},
+        {"2.1: an invalid one leaves it to Cache-Control", 200, "",
+         "CDN-Cache-Control: max-age =100\nCache-Control: max-age=1", REASON_STORED, 1, 0},
+        {"2.1: also to its no-store", 200, "",
+         "CDN-Cache-Control: max-age=10000, &&&&&\nCache-Control: no-store", REASON_NO_STORE, 0, 0},
+        {"2.1: and to Expires", 200, "", "CDN-Cache-Control: MaX-aGe=1\nExpires: " PLUS_60S,
+         REASON_STORED, 60, 0},
+        {"2.1: so does an empty one", 200, "", "CDN-Cache-Control:\nCache-Control: max-age=5",
+         REASON_STORED, 5, 0},
+        {"2.1: a wrong type is no lifetime", 200, "",
+         "CDN-Cache-Control: max-age=\"10000\"\nCache-Control: no-store\nLast-Modified: " YEARS_AGO,
+         REASON_STORED, 0, AV},
+        {"2.2: the first of the list", 200, "",
+         "CDN-Cache-Control: no-store\nSurrogate-Control: max-age=3600;something", REASON_STORED,
+         3600, 0},
+        {"2.2: the next when it is invalid", 200, "",
+         "CDN-Cache-Control: max-age=60\nSurrogate-Control: max-age=3600, content=\"a",
+         REASON_STORED, 60, 0},
+        {"2.2: the next when it is empty", 200, "",
+         "CDN-Cache-Control: max-age=60\nSurrogate-Control:", REASON_STORED, 60, 0},
+        {"2.2: one that is not on the list", 200, "",
+         "Other-Cache-Control: no-store\nCache-Control: max-age=60", REASON_STORED, 60, 0},
+        {"RFC 9111 3.5: its public allows what Authorization forbids", 200,
+         "Authorization: Basic YQ==",
+         "Cache-Control: private\nCDN-Cache-Control: public, max-age=60", REASON_STORED, 60, 0},
+        {"RFC 9111 3.5: that of Cache-Control does not", 200, "Authorization: Basic YQ==",
+         "Cache-Control: public\nCDN-Cache-Control: max-age=60", REASON_AUTHORIZATION, 0, 0},
+        {"its must-revalidate and immutable", 200, "",
+         "CDN-Cache-Control: must-revalidate, immutable, max-age=60", REASON_STORED, 60, MR | IM},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        check_admit(&both, &cases[i]);
+    check_admit(&plain,
+                &(struct admit_case){"2.2: nothing is on the list", 200, "",
+                                     "CDN-Cache-Control: no-store\nCache-Control: max-age=60",
+                                     REASON_STORED, 60, 0});
+}
+
+/* RFC 9111 section 4.3.4: what a 304 merges goes by the same list. */
+static void
+targeted_fields_of_an_update(void **state)
+{
+    static const char *const names[] = {"cdn-cache-control"};
+    static const struct cache_settings settings = {.targeted_fields = names,
+                                                   .targeted_fields_n = ARRAY_LEN(names)};
+    struct cache_object object = {.status = 200};
+    struct http_request request;
+    struct http_response merged;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 0);
+    request = request_from(&arena, METHOD_GET, "");
+    merged =
+        response_from(&arena, 200, DATED "Cache-Control: no-store\nCDN-Cache-Control: max-age=60");
+    assert_true(fresh_update(&settings, &request, &merged.fields, NOW_S, NOW_S, &object));
+    assert_int_equal(object.lifetime_s, 60);
+    assert_int_equal(object.lifetime_from, CACHE_LIFETIME_TARGETED);
+    merged =
+        response_from(&arena, 200, DATED "Cache-Control: max-age=60\nCDN-Cache-Control: no-store");
+    assert_false(fresh_update(&settings, &request, &merged.fields, NOW_S, NOW_S, &object));
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
@@ -642,6 +746,8 @@ main(void)
         cmocka_unit_test(lifetimes),
         cmocka_unit_test(where_a_lifetime_comes_from),
         cmocka_unit_test(heuristics),
+        cmocka_unit_test(targeted_fields),
+        cmocka_unit_test(targeted_fields_of_an_update),
         cmocka_unit_test(requests_that_store_nothing),
         cmocka_unit_test(initial_age),
         cmocka_unit_test(age_and_ttl_go_on),
