@@ -109,6 +109,8 @@ sleep_until(const struct writer *w, uint64_t now)
 {
     uint64_t until = now + (watches(w) ? IDLE_MS : SLEEP_MS);
 
+    if (!list_empty(&w->calls) && atomic_load_explicit(&w->store->ready, memory_order_relaxed))
+        return 0; /* those that waited for the index: it became whole within the last turn */
     if (w->closing && list_empty(&w->ops) && !list_empty(&w->calls) && !w->urgent)
         return now + IDLE_MS; /* a purge waits for the index to be whole */
     if (w->urgent || w->closing || w->waiting_len >= w->batch_len)
