@@ -251,8 +251,9 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     if (rc == OK)
         rc = start(store, why, why_cap);
     if (rc != OK) {
-        scan_fini(&store->scan);
         writer_stop(store);
+        scan_fini(&store->scan);
+        writer_fini(store);
         warm_stop(&store->warm);
         free_store(&store);
         return rc;
@@ -287,7 +288,8 @@ store_close(struct store **slot)
         return;
     ASSERT_TAG(store, STORE_TAG);
     writer_stop(store); /* the scan goes on until then: a purge may wait for it */
-    scan_fini(&store->scan);
+    scan_fini(&store->scan); /* its threads may still be about to wake the writer */
+    writer_fini(store);
     warm_stop(&store->warm);
     save_index(store);
     free_store(&store);

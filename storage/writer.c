@@ -610,15 +610,24 @@ writer_stop(struct store *store)
 {
     struct writer *w = &store->writer;
 
+    if (!w->started)
+        return;
+    (void)pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_join(w->thread, NULL);
+    w->started = false;
+}
+
+void
+writer_fini(struct store *store)
+{
+    struct writer *w = &store->writer;
+
     if (w->store == NULL)
         return;
-    if (w->started) {
-        (void)pthread_mutex_lock(&w->lock);
-        w->closing = true;
-        (void)pthread_cond_signal(&w->wake);
-        (void)pthread_mutex_unlock(&w->lock);
-        (void)pthread_join(w->thread, NULL);
-    }
+    ASSERT(!w->started);
     ASSERT(list_empty(&w->ops) && list_empty(&w->calls));
     mem_free(w->scratch);
     mem_free(w->ends);

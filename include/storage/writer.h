@@ -156,6 +156,7 @@ struct writer {
 
 MUST_USE enum err writer_start(struct store *store);
 void writer_stop(struct store *store); /* when all that was queued is over */
+void writer_fini(struct store *store); /* when nobody is left who could wake it */
 void writer_wake(struct store *store);
 
 /* Any thread. False: the queue is full (never for queue_len 0). */
