@@ -6,13 +6,24 @@
 #include "cache/object.h"
 #include "http/cachectl.h"
 
+/* A lifetime for responses of one status that state none. */
+struct cache_status_ttl {
+    uint16_t status; /* or 1 to 9: that class, 4 for 400 to 499 */
+    uint32_t ttl_s;
+};
+
 struct cache_settings {
+    const struct cache_status_ttl *status_ttls; /* before heuristics and default_ttl_s */
+    size_t status_ttls_n;
     uint32_t default_ttl_s; /* for storable statuses without any freshness information; 0: none */
     bool heuristic;         /* a tenth of the time since Last-Modified */
+    bool heuristic_query, heuristic_set_cookie; /* ... for URLs with a query, with Set-Cookie too */
     uint32_t heuristic_max_s;
+    bool store_set_cookie;             /* also what is not explicitly public */
     uint32_t stale_while_revalidate_s; /* when the response does not say; 0: no */
     uint32_t stale_if_error_s;
-    bool client_no_cache;               /* honour no-cache, no-store, max-age of requests */
+    uint32_t keep_s;      /* stale for longer than this: as if it were not stored; 0: no limit */
+    bool client_no_cache; /* honour no-cache, no-store, max-age of requests */
     const char *const *targeted_fields; /* RFC 9213: lower case, the first that says something
                                          * decides instead of Cache-Control and Expires */
     size_t targeted_fields_n;

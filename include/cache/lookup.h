@@ -15,9 +15,10 @@ enum lookup_kind {
 enum lookup_kind lookup_classify(const struct http_request *request, enum cache_reason *out_reason);
 
 enum lookup_use {
-    LOOKUP_FRESH,   /* send it */
-    LOOKUP_STALE,   /* send it and validate in the background (RFC 5861 section 3) */
-    LOOKUP_VALIDATE /* ask the origin first, with our validators when there are any */
+    LOOKUP_FRESH,    /* send it */
+    LOOKUP_STALE,    /* send it and validate in the background (RFC 5861 section 3) */
+    LOOKUP_VALIDATE, /* ask the origin first, with our validators when there are any */
+    LOOKUP_GONE      /* as if it were not stored: stale for longer than the site keeps it */
 };
 struct lookup_verdict {
     enum lookup_use use;

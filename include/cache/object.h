@@ -13,6 +13,7 @@ enum {
         2,               /* must-revalidate, proxy-revalidate, s-maxage: never stale unvalidated */
     CACHE_HEURISTIC = 4, /* the lifetime was guessed, RFC 9111 section 4.2.2 */
     CACHE_IMMUTABLE = 8, /* RFC 8246 */
+    CACHE_WITHHOLDS = 16 /* fields named by no-cache="..." or private="..." are not stored */
 };
 
 /* Where the lifetime comes from: RFC 9111 sections 4.2.1 and 4.2.2. */
@@ -23,6 +24,7 @@ enum cache_lifetime {
     CACHE_LIFETIME_EXPIRES,
     CACHE_LIFETIME_HEURISTIC, /* a tenth of the time since Last-Modified */
     CACHE_LIFETIME_TARGETED,  /* max-age or s-maxage of a targeted field, RFC 9213 */
+    CACHE_LIFETIME_STATUS,    /* the site's for this status */
     CACHE_LIFETIME_COUNT
 };
 

@@ -13,6 +13,12 @@
 MUST_USE enum err validate_build_head(struct arena *arena, const struct http_response *response,
                                       int64_t response_s, bool keep_tags, struct slice *out_head);
 
+/* A head as made by validate_build_head or validate_merge_head without the fields that the
+ * response's no-cache="..." and private="..." name: what others may be sent. For objects with
+ * CACHE_WITHHOLDS. ERR_NOMEM, ERR_STORE_CORRUPT. */
+MUST_USE enum err validate_withhold(struct arena *arena, struct slice head,
+                                    const struct http_fields *response, struct slice *out_head);
+
 /* Evaluate the request's conditions against a stored response: If-None-Match, else
  * If-Modified-Since. RFC 9111 section 4.3.2, RFC 9110 section 13.2.2. If-Match and
  * If-Unmodified-Since are not a cache's to evaluate, so there is no 412 of ours. */

@@ -20,6 +20,11 @@ struct config_networks {
     size_t n;
 };
 
+struct config_ttls {
+    const struct cache_status_ttl *items;
+    size_t n;
+};
+
 struct config_listen {
     const char *text; /* as written */
     struct sock_addr addr;

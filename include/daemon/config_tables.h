@@ -16,6 +16,7 @@ enum config_kind {
     KIND_hosts,
     KIND_names,
     KIND_networks,
+    KIND_ttls,
 };
 
 /* In the order of the documentation. */
@@ -39,6 +40,7 @@ struct config_origin {
 
 struct config_site {
     struct site_settings settings;
+    struct config_ttls status_ttls;
     struct config_texts hosts, targeted_fields, key_fields, upgrades;
     const char *origin_name; /* NULL: the only one */
 };

@@ -7,9 +7,9 @@
 enum {
     CC_NO_STORE = 1 << 0,
     CC_NO_CACHE = 1 << 1,        /* without field names */
-    CC_NO_CACHE_FIELDS = 1 << 2, /* no-cache="field" */
+    CC_NO_CACHE_FIELDS = 1 << 2, /* no-cache="field"; see cachectl_withholds */
     CC_PRIVATE = 1 << 3,
-    CC_PRIVATE_FIELDS = 1 << 4,
+    CC_PRIVATE_FIELDS = 1 << 4, /* private="field" */
     CC_PUBLIC = 1 << 5,
     CC_MUST_REVALIDATE = 1 << 6,
     CC_PROXY_REVALIDATE = 1 << 7,
@@ -34,7 +34,9 @@ struct cachectl {
 
 /* All Cache-Control fields. Unknown directives are ignored; of repeated or conflicting ones the
  * most conservative counts: the smaller number; a malformed max-age or s-maxage counts as 0 (RFC
- * 9111 section 4.2.1: stale). */
+ * 9111 section 4.2.1: stale). no-cache="..." and private="..." that name a field without which the
+ * rest could not be used or judged (any that brink knows but Set-Cookie) restrict the whole
+ * response. */
 void cachectl_parse(const struct http_fields *fields, struct cachectl *out);
 void
 cachectl_parse_field(const struct http_fields *fields, enum http_token token, struct cachectl *out);
@@ -45,5 +47,9 @@ cachectl_parse_field(const struct http_fields *fields, enum http_token token, st
  */
 bool
 cachectl_parse_targeted(const struct http_fields *fields, struct slice name, struct cachectl *out);
+
+/* Is the field named by a no-cache="..." or private="..." of Cache-Control, so that it may not be
+ * reused for others? RFC 9111 sections 5.2.2.4 and 5.2.2.7. */
+bool cachectl_withholds(const struct http_fields *fields, struct slice name);
 
 #endif

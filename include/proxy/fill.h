@@ -30,6 +30,7 @@ enum fill_state { FILL_WAITING, FILL_BODY, FILL_DONE, FILL_FAILED };
 /* What is known once the head is there. Never changes after it was published. */
 struct fill_head {
     struct slice text;          /* as cache/validate.h describes it */
+    struct slice own;           /* for who began the fetch, when others must not see all; or empty */
     struct cache_object object; /* meaningful for all but `pass` responses */
     uint64_t variant;
     const uint64_t *labels;

@@ -47,9 +47,8 @@ fresh_has_body(const struct http_request *request)
            (request->framing != FRAMING_LENGTH || request->content_length > 0);
 }
 
-/* May be given a lifetime by heuristics. Of the statuses that RFC 9110 section 15.1 allows, 206 is
- * not stored here, and 405, 414 and 501 say more of one odd request than of its target: others
- * would be given them. */
+/* May be given a lifetime by the time since Last-Modified: RFC 9110 section 15.1 (206 is not stored
+ * as such). */
 static bool
 is_heuristic_status(unsigned status)
 {
@@ -61,11 +60,22 @@ is_heuristic_status(unsigned status)
     case 301:
     case 308:
     case 404:
+    case 405:
     case 410:
+    case 414:
+    case 501:
         return true;
     default:
         return false;
     }
+}
+
+/* May be given default_ttl, for which the origin has said nothing at all. 405, 414 and 501 say more
+ * of one odd request than of its target: others would be given them. */
+static bool
+is_default_status(unsigned status)
+{
+    return is_heuristic_status(status) && status != 405 && status != 414 && status != 501;
 }
 
 /* Whose caching requirements are known and met: the final statuses of RFC 9110 section 15 (those
@@ -135,9 +145,23 @@ check_request(const struct cache_settings *settings, const struct http_request *
     return REASON_STORED;
 }
 
+/* RFC 9111 section 7.3: a cookie is for one client, unless the origin or the site says otherwise,
+ * or it is left out of what is stored. */
+static bool
+has_private_cookie(const struct cache_settings *settings, const struct cachectl *cc,
+                   const struct http_fields *fields)
+{
+    if (!http_fields_has(fields, HTTP_SET_COOKIE) || (cc->flags & CC_PUBLIC) ||
+        settings->store_set_cookie)
+        return false;
+    return !(cc->flags & (CC_NO_CACHE_FIELDS | CC_PRIVATE_FIELDS)) ||
+           !cachectl_withholds(fields, SLICE("set-cookie"));
+}
+
 /* RFC 9111 section 3, all but the lifetime. */
 static enum cache_reason
-check_response(const struct cachectl *cc, const struct http_request *request, unsigned status,
+check_response(const struct cache_settings *settings, const struct cachectl *cc,
+               const struct http_request *request, unsigned status,
                const struct http_fields *fields)
 {
     bool must_understand = (cc->flags & CC_MUST_UNDERSTAND) != 0;
@@ -148,12 +172,12 @@ check_response(const struct cachectl *cc, const struct http_request *request, un
         return REASON_STATUS;
     if ((cc->flags & CC_NO_STORE) && !must_understand)
         return REASON_NO_STORE;
-    if (cc->flags & (CC_PRIVATE | CC_PRIVATE_FIELDS))
+    if (cc->flags & CC_PRIVATE)
         return REASON_PRIVATE;
     if (http_fields_has(&request->fields, HTTP_AUTHORIZATION) &&
         !(cc->flags & (CC_PUBLIC | CC_MUST_REVALIDATE | CC_S_MAXAGE))) /* section 3.5 */
         return REASON_AUTHORIZATION;
-    if (http_fields_has(fields, HTTP_SET_COOKIE) && !(cc->flags & CC_PUBLIC))
+    if (has_private_cookie(settings, cc, fields))
         return REASON_SET_COOKIE;
     if (cache_vary_is_star(fields))
         return REASON_VARY_STAR;
@@ -251,27 +275,63 @@ set_explicit_lifetime(const struct cachectl *cc, const struct http_fields *field
     return false;
 }
 
-/* RFC 9111 section 4.2.2. Errors are never guessed about, "public" or not, but for what is not
- * there. */
+/* What the site gives this status, or its class; the status itself counts first. */
 static bool
-may_guess(const struct cachectl *cc, unsigned status)
+status_lifetime_s(const struct cache_settings *settings, unsigned status, uint32_t *out_s)
 {
-    return is_heuristic_status(status) || ((cc->flags & CC_PUBLIC) && status < 400);
+    const struct cache_status_ttl *found = NULL;
+
+    for (size_t i = 0; i < settings->status_ttls_n; i++) {
+        const struct cache_status_ttl *ttl = &settings->status_ttls[i];
+
+        if (ttl->status == status || (found == NULL && ttl->status == status / 100))
+            found = ttl;
+        if (ttl->status == status)
+            break;
+    }
+    if (found != NULL)
+        *out_s = found->ttl_s;
+    return found != NULL;
 }
 
-/* False: there is nothing to guess from. */
+/* RFC 9111 section 4.2.2. Queries often ask for what is made anew each time, and a cookie is made
+ * for one: the site may say otherwise. */
 static bool
-guess_lifetime(const struct cache_settings *settings, struct cache_object *object)
+may_guess(const struct cache_settings *settings, const struct cachectl *cc,
+          const struct http_request *request, unsigned status, const struct http_fields *fields)
 {
-    if (settings->heuristic && object->last_modified_s >= 0) {
+    if (!settings->heuristic || (request->query.len > 0 && !settings->heuristic_query) ||
+        (http_fields_has(fields, HTTP_SET_COOKIE) && !settings->heuristic_set_cookie))
+        return false;
+    return is_heuristic_status(status) || (cc->flags & CC_PUBLIC); /* section 5.2.2.9 */
+}
+
+static bool
+may_default(const struct cachectl *cc, unsigned status)
+{
+    return is_default_status(status) || ((cc->flags & CC_PUBLIC) && status < 400);
+}
+
+/* A lifetime that the response does not state. False: there is nothing to take it from. */
+static bool
+set_implicit_lifetime(const struct cache_settings *settings, const struct cachectl *cc,
+                      const struct http_request *request, const struct http_fields *fields,
+                      struct cache_object *object)
+{
+    uint32_t ttl_s;
+
+    if (status_lifetime_s(settings, object->status, &ttl_s))
+        return set_lifetime(object, CACHE_LIFETIME_STATUS, ttl_s);
+    if (object->last_modified_s >= 0 && may_guess(settings, cc, request, object->status, fields)) {
         uint32_t tenth_s = clamp_s((object->date_s - object->last_modified_s) / 10);
 
         return set_lifetime(object, CACHE_LIFETIME_HEURISTIC,
                             tenth_s < settings->heuristic_max_s ? tenth_s
                                                                 : settings->heuristic_max_s);
     }
-    (void)set_lifetime(object, CACHE_LIFETIME_DEFAULT, settings->default_ttl_s);
-    return settings->default_ttl_s > 0;
+    (void)set_lifetime(object, CACHE_LIFETIME_DEFAULT,
+                       may_default(cc, object->status) ? settings->default_ttl_s : 0);
+    return object->lifetime_s > 0;
 }
 
 static void
@@ -282,8 +342,10 @@ set_directives(const struct cache_settings *settings, const struct cachectl *cc,
         object->flags |= CACHE_MUST_REVALIDATE; /* s-maxage: RFC 9111 section 5.2.2.10 */
     if (cc->flags & CC_IMMUTABLE)
         object->flags |= CACHE_IMMUTABLE;
-    if (cc->flags & (CC_NO_CACHE | CC_NO_CACHE_FIELDS))
+    if (cc->flags & CC_NO_CACHE)
         object->flags |= CACHE_ALWAYS_VALIDATE;
+    if (cc->flags & (CC_NO_CACHE_FIELDS | CC_PRIVATE_FIELDS))
+        object->flags |= CACHE_WITHHOLDS;
     object->swr_s = cc->flags & CC_STALE_WHILE_REVALIDATE ? cc->stale_while_revalidate_s
                                                           : settings->stale_while_revalidate_s;
     object->sie_s =
@@ -303,8 +365,8 @@ says_stale_is_fine(const struct cachectl *cc, const struct cache_object *object)
 /* Everything of *out but status, vary and tags. */
 static enum cache_reason
 set_freshness(const struct cache_settings *settings, const struct cachectl *cc,
-              const struct http_fields *fields, int64_t request_s, int64_t response_s,
-              struct cache_object *out)
+              const struct http_request *request, const struct http_fields *fields,
+              int64_t request_s, int64_t response_s, struct cache_object *out)
 {
     bool informed, validator;
 
@@ -314,9 +376,9 @@ set_freshness(const struct cache_settings *settings, const struct cachectl *cc,
     set_directives(settings, cc, out);
     informed = set_explicit_lifetime(cc, fields, out);
     if (!informed) {
-        if (!may_guess(cc, out->status))
+        informed = set_implicit_lifetime(settings, cc, request, fields, out);
+        if (!informed && !may_default(cc, out->status))
             return REASON_STATUS;
-        informed = guess_lifetime(settings, out);
         out->flags |= CACHE_HEURISTIC;
     }
     if (out->lifetime_s > 0 && !(out->flags & CACHE_ALWAYS_VALIDATE))
@@ -342,10 +404,11 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
     if (reason != REASON_STORED)
         return reason;
     effective_cachectl(settings, &response->fields, &cc);
-    reason = check_response(&cc, request, response->status, &response->fields);
+    reason = check_response(settings, &cc, request, response->status, &response->fields);
     if (reason != REASON_STORED)
         return reason;
-    reason = set_freshness(settings, &cc, &response->fields, request_s, response_s, &object);
+    reason =
+        set_freshness(settings, &cc, request, &response->fields, request_s, response_s, &object);
     if (reason == REASON_STORED)
         *out = object;
     return reason;
@@ -360,9 +423,10 @@ fresh_update(const struct cache_settings *settings, const struct http_request *r
     struct cachectl cc;
 
     effective_cachectl(settings, merged, &cc);
-    if (check_response(&cc, request, object->status, merged) != REASON_STORED ||
+    if (check_response(settings, &cc, request, object->status, merged) != REASON_STORED ||
         !cache_vary_covers(object->vary, merged) ||
-        set_freshness(settings, &cc, merged, request_s, response_s, &updated) != REASON_STORED)
+        set_freshness(settings, &cc, request, merged, request_s, response_s, &updated) !=
+            REASON_STORED)
         return false;
     *object = updated;
     return true;

@@ -95,6 +95,10 @@ lookup_judge(const struct cache_settings *settings, const struct http_request *r
                                    .ttl_s = fresh_ttl_s(object, now_s)};
     if (soft_purged && out->ttl_s > 0)
         out->ttl_s = 0;
+    if (settings->keep_s > 0 && -out->ttl_s > (int64_t)settings->keep_s) {
+        out->use = decide(out, LOOKUP_GONE, REASON_TOO_STALE);
+        return;
+    }
     if (heeded != NULL && wants_no_cache(request, heeded)) {
         out->use = decide(out, LOOKUP_VALIDATE, REASON_REQUEST_NO_CACHE);
         return;
@@ -132,7 +136,7 @@ lookup_find(struct store_reader *reader, const struct lookup_question *question,
         }
         lookup_judge(question->settings, question->request, question->cc, &out->object,
                      out->stored.soft_purged, question->now_s, &out->verdict);
-        out->found = true;
+        out->found = out->verdict.use != LOOKUP_GONE;
         out->reason = out->verdict.reason;
         return;
     }

@@ -7,10 +7,8 @@
 
 /* RFC 9111 section 3.1, and what is written anew when a head is sent. */
 static bool
-is_kept(const struct http_field *field, unsigned status, bool keep_tags)
+is_kept(const struct http_field *field, bool keep_tags)
 {
-    if (field->token == HTTP_CONTENT_RANGE && status != 206 && status != 416)
-        return false; /* RFC 9110 section 14.4: it means nothing there, and stands before our own */
     if (field->nominated || (http_token_flags(field->token) & F_HOP))
         return false;
     if (field->token == HTTP_AGE || field->token == HTTP_CONTENT_LENGTH)
@@ -51,7 +49,7 @@ validate_build_head(struct arena *arena, const struct http_response *response, i
     for (unsigned i = 0; i < response->fields.n; i++) {
         const struct http_field *field = &response->fields.items[i];
 
-        if (is_kept(field, response->status, keep_tags) && (dated || field->token != HTTP_DATE))
+        if (is_kept(field, keep_tags) && (dated || field->token != HTTP_DATE))
             http_out_field(&out, field->name, field->value);
     }
     if (!dated) /* RFC 9110 section 6.6.1: missing or invalid, the time of receipt stands in */
@@ -195,6 +193,28 @@ validate_not_modified_head(struct arena *arena, struct slice stored_head, struct
     return out.rc;
 }
 
+enum err
+validate_withhold(struct arena *arena, struct slice head, const struct http_fields *response,
+                  struct slice *out_head)
+{
+    struct http_out out;
+    struct slice line, name, value;
+
+    if (!take_line(&head, &line))
+        return ERR_STORE_CORRUPT;
+    http_out_init(&out, arena, line.len + 2 + head.len);
+    http_out_text(&out, line);
+    http_out_text(&out, SLICE("\r\n"));
+    while (take_field(&head, &name, &value))
+        if (!cachectl_withholds(response, name))
+            http_out_field(&out, name, value);
+    if (head.len != 0)
+        return ERR_STORE_CORRUPT;
+    if (out.rc == OK)
+        *out_head = http_out_slice(&out);
+    return out.rc;
+}
+
 /* --- merging --- */
 
 /* May this field of a newer response replace a stored one? RFC 9111 section 3.2: not the fields
@@ -275,7 +295,6 @@ add_newer(struct arena *arena, const struct http_fields *newer, int64_t response
     return rc == OK ? http_fields_add(fields, SLICE("Date"), date) : rc;
 }
 
-/* A stored head: neither 206 nor 416. */
 static enum err
 write_head(struct arena *arena, struct slice status_line, const struct http_fields *fields,
            bool keep_tags, struct slice *out_head)
@@ -286,7 +305,7 @@ write_head(struct arena *arena, struct slice status_line, const struct http_fiel
     http_out_text(&out, status_line);
     http_out_text(&out, SLICE("\r\n"));
     for (unsigned i = 0; i < fields->n; i++)
-        if (is_kept(&fields->items[i], 200, keep_tags))
+        if (is_kept(&fields->items[i], keep_tags))
             http_out_field(&out, fields->items[i].name, fields->items[i].value);
     if (out.rc == OK)
         *out_head = http_out_slice(&out);

@@ -134,6 +134,10 @@ check_site_targeted(struct config_load *load, size_t i)
             config_load_fault(load, load->site_lines[i],
                               "targeted_fields: \"%s\" is no targeted field; take it away",
                               site->targeted_fields.items[j]);
+    site->settings.cache.status_ttls = site->status_ttls.items;
+    site->settings.cache.status_ttls_n = site->status_ttls.n;
+    site->settings.cache.status_ttls = site->status_ttls.items;
+    site->settings.cache.status_ttls_n = site->status_ttls.n;
     site->settings.cache.targeted_fields = site->targeted_fields.items;
     site->settings.cache.targeted_fields_n = site->targeted_fields.n;
 }

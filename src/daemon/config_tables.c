@@ -48,6 +48,10 @@ static const struct {
     [KIND_networks] = {"list of networks",
                        "write addresses such as {\"127.0.0.1\", \"10.0.0.0/8\"}",
                        sizeof(struct config_networks), true},
+    [KIND_ttls] = {"list of lifetimes",
+                   "write a status or a class with a time, such as {\"404=1m\", "
+                   "\"5xx=5s\"}",
+                   sizeof(struct config_ttls), true},
 };
 
 size_t
@@ -353,6 +357,64 @@ set_networks(struct arena *arena, const struct config_directive *directive, void
     return OK;
 }
 
+/* "404" or "4xx", of statuses that can be stored at all. */
+static bool
+parse_status(struct slice text, uint16_t *out)
+{
+    uint64_t n;
+    bool class = text.len == 3 && slice_is_nocase(slice_skip(text, 1), "xx");
+
+    if (text.len != 3 || !slice_to_u64(class ? slice_first(text, 1) : text, &n) ||
+        n < (class ? 2 : 200))
+        return false;
+    *out = (uint16_t)n;
+    return true;
+}
+
+static const char *
+parse_ttl(struct slice text, const struct cache_status_ttl *before, size_t before_n,
+          struct cache_status_ttl *out)
+{
+    struct slice status;
+    uint64_t ms;
+
+    if (!slice_cut(&text, '=', &status) || !parse_status(slice_trim(status), &out->status) ||
+        slice_to_duration_ms(slice_trim(text), &ms) != OK || ms % 1000 != 0 ||
+        ms / 1000 > UINT32_C(1) << 31)
+        return "not a lifetime";
+    out->ttl_s = (uint32_t)(ms / 1000);
+    for (size_t i = 0; i < before_n; i++)
+        if (before[i].status == out->status)
+            return "there twice";
+    return NULL;
+}
+
+static enum err
+set_ttls(struct arena *arena, const struct config_directive *directive, void *field,
+         const struct slice *values, size_t values_n, char *why, size_t why_cap)
+{
+    struct cache_status_ttl *items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
+    size_t n = 0;
+
+    if (items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < values_n; i++) {
+        const char *fault;
+
+        if (values[i].len == 0)
+            continue;
+        fault = parse_ttl(values[i], items, n, &items[n]);
+        if (fault != NULL) {
+            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
+                           SLICE_ARGS(values[i]), fault, kinds[KIND_ttls].wanted);
+            return ERR_SYNTAX;
+        }
+        n++;
+    }
+    *(struct config_ttls *)field = (struct config_ttls){items, n};
+    return OK;
+}
+
 enum err
 config_set(struct arena *arena, const struct config_directive *directive, void *base,
            const struct slice *values, size_t values_n, char *why, size_t why_cap)
@@ -379,6 +441,8 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
         return set_names(arena, directive, field, values, values_n, why, why_cap);
     case KIND_networks:
         return set_networks(arena, directive, field, values, values_n, why, why_cap);
+    case KIND_ttls:
+        return set_ttls(arena, directive, field, values, values_n, why, why_cap);
     }
     UNREACHABLE();
 }

@@ -55,6 +55,37 @@ keep_number(struct cachectl *out, const struct directive *directive, uint32_t n)
     out->flags |= directive->flag;
 }
 
+/* The next name of a no-cache="a, b". False: none left. */
+static bool
+take_name(struct slice *list, struct slice *out_name)
+{
+    while (list->len > 0) {
+        (void)slice_cut(list, ',', out_name);
+        *out_name = slice_trim(*out_name);
+        if (out_name->len > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Can all of these be left out, and the rest still be used? Not what is no name, nor fields that
+ * say what the content is or how it may be cached. */
+static bool
+can_be_left_out(struct slice list)
+{
+    struct slice name;
+    bool any = false;
+
+    while (take_name(&list, &name)) {
+        enum http_token token = http_token_from(name);
+
+        if (!http_is_token(name) || (token != HTTP_UNKNOWN && token != HTTP_SET_COOKIE))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 /* `value.ptr` is NULL when there is no argument; `readable`: what follows the name is well formed.
  */
 static void
@@ -71,7 +102,7 @@ apply(struct cachectl *out, const struct directive *directive, struct slice valu
         out->flags |= directive->flag;
         break;
     case ARG_FIELDS: /* an empty or unreadable list restricts the whole response */
-        out->flags |= readable && value.len > 0 ? directive->flag << 1 : directive->flag;
+        out->flags |= readable && can_be_left_out(value) ? directive->flag << 1 : directive->flag;
         break;
     case ARG_STALE:
         if (readable && value.ptr == NULL) {
@@ -162,10 +193,8 @@ apply_typed(struct cachectl *out, const struct directive *directive, const struc
             out->flags |= directive->flag;
         break;
     case ARG_FIELDS:
-        if (is_true || (is_text && value->text.len == 0))
+        if (is_true || is_text) /* fields are left out by Cache-Control's word alone */
             out->flags |= directive->flag;
-        else if (is_text)
-            out->flags |= directive->flag << 1;
         break;
     case ARG_LEAST:
     case ARG_GRANT:
@@ -194,13 +223,37 @@ cachectl_parse_targeted(const struct http_fields *fields, struct slice name, str
         for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
             if (!slice_is(key, directives[i].name))
                 continue;
-            cc.flags &= ~(directives[i].argument == ARG_FIELDS
-                              ? directives[i].flag | directives[i].flag << 1
-                              : directives[i].flag);
+            cc.flags &= ~directives[i].flag;
             apply_typed(&cc, &directives[i], &value);
         }
     }
     if (any)
         *out = cc;
     return any;
+}
+
+static bool
+names(struct slice list, struct slice wanted)
+{
+    struct slice name;
+
+    while (take_name(&list, &name))
+        if (slice_equal_nocase(name, wanted))
+            return true;
+    return false;
+}
+
+bool
+cachectl_withholds(const struct http_fields *fields, struct slice name)
+{
+    struct http_list list;
+    struct slice member, directive, value;
+
+    http_list_begin(&list, fields, HTTP_CACHE_CONTROL);
+    while (http_list_next(&list, &member))
+        if (http_directive(member, &directive, &value) &&
+            (slice_is_nocase(directive, "no-cache") || slice_is_nocase(directive, "private")) &&
+            names(value, name))
+            return true;
+    return false;
 }

@@ -75,6 +75,16 @@ unstored_object(const struct http_response *response, int64_t now_s)
     return object;
 }
 
+/* What is stored, and what others get, lacks the fields that are for who asked alone. */
+static enum err
+withhold(struct feed *feed, const struct http_fields *response, struct fill_head *head)
+{
+    if (head->reason != REASON_STORED || (head->object.flags & CACHE_WITHHOLDS) == 0)
+        return OK;
+    head->own = head->text;
+    return validate_withhold(&feed->arena, head->own, response, &head->text);
+}
+
 enum err
 feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
@@ -98,7 +108,7 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
     if (rc == OK)
         rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
                                  &head->text);
-    return rc;
+    return rc == OK ? withhold(feed, &response->fields, head) : rc;
 }
 
 /* The origin's 304 says that what is stored must not be: it serves this once. */
@@ -140,5 +150,5 @@ feed_describe_confirmed(struct feed *feed, const struct http_response *response,
     head->labels_n = labels.n;
     head->object.tags = labels.tags;
     head->body_pin = feed->pin;
-    return rc;
+    return rc == OK ? withhold(feed, &merged, head) : rc;
 }

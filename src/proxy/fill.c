@@ -43,8 +43,8 @@ copy_head(const struct fill_head *head)
 {
     const struct cache_object *object = &head->object;
     struct slice labels = slice_of(head->labels, head->labels_n * sizeof(*head->labels));
-    size_t len =
-        labels.len + head->text.len + object->etag.len + object->vary.len + object->tags.len;
+    size_t len = labels.len + head->text.len + head->own.len + object->etag.len + object->vary.len +
+                 object->tags.len;
     struct fill_head *copy = mem_alloc(sizeof(*copy) + len);
     char *room;
 
@@ -54,6 +54,7 @@ copy_head(const struct fill_head *head)
     *copy = *head;
     copy->labels = (const uint64_t *)(const void *)place(&room, labels).ptr;
     copy->text = place(&room, head->text);
+    copy->own = place(&room, head->own);
     copy->object.etag = place(&room, object->etag);
     copy->object.vary = place(&room, object->vary);
     copy->object.tags = place(&room, object->tags);

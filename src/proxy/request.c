@@ -88,7 +88,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
 {
     struct cache_status status = status_of_fill(req, head);
     struct reply_source source = {
-        .head = head->text,
+        .head = req->starter && head->own.len > 0 ? head->own : head->text,
         .object = &head->object,
         .has_length = head->has_length,
         .length = head->length,

@@ -47,6 +47,13 @@ flags(void **state)
         {"section 5.2.2.4: no-cache", {"no-cache"}, CC_NO_CACHE},
         {"section 5.2.2.4: no-cache of fields", {"no-cache=\"a, b\""}, CC_NO_CACHE_FIELDS},
         {"section 5.2.2.4: the token form", {"no-cache=a"}, CC_NO_CACHE_FIELDS},
+        {"section 5.2.2.4: Set-Cookie can be left out",
+         {"no-cache=\"Set-Cookie, X-A\""},
+         CC_NO_CACHE_FIELDS},
+        {"what the content is cannot be left out", {"no-cache=\"a, content-type\""}, CC_NO_CACHE},
+        {"nor what it is judged by", {"private=\"vary\""}, CC_PRIVATE},
+        {"a list that names what is no field", {"no-cache=\"a, b c\""}, CC_NO_CACHE},
+        {"no-cache of commas is no-cache", {"no-cache=\" , ,\""}, CC_NO_CACHE},
         {"no-cache of nothing is no-cache", {"no-cache=\"\""}, CC_NO_CACHE},
         {"malformed no-cache is no-cache", {"no-cache="}, CC_NO_CACHE},
         {"malformed no-cache, blanks", {"no-cache = a"}, CC_NO_CACHE},
@@ -252,10 +259,10 @@ targeted(void **state)
          {"no-store=1, no-cache=1, public=1, immutable=1"},
          true,
          {0}},
-        {"section 2.1: field names",
+        {"section 2.1: field names restrict the whole",
          {"no-cache=\"a, b\", private=a"},
          true,
-         {.flags = CC_NO_CACHE_FIELDS | CC_PRIVATE_FIELDS}},
+         {.flags = CC_NO_CACHE | CC_PRIVATE}},
         {"section 2.1: no names are all",
          {"no-cache=\"\", private=\"\""},
          true,
@@ -306,13 +313,49 @@ a_nominated_field_is_none(void **state)
     arena_fini(&arena);
 }
 
+/* RFC 9111 sections 5.2.2.4 and 5.2.2.7 */
+static void
+withheld_fields(void **state)
+{
+    static const struct {
+        const char *why, *lines[2], *name;
+        bool want;
+    } cases[] = {
+        {"5.2.2.4: named by no-cache", {"no-cache=\"a, b\""}, "a", true},
+        {"5.2.2.4: the last of a list, in capitals", {"no-cache=\"a, B\""}, "b", true},
+        {"5.2.2.4: the token form", {"no-cache=a"}, "A", true},
+        {"5.2.2.7: named by private", {"max-age=5, private=\"set-cookie\""}, "Set-Cookie", true},
+        {"in the second line", {"no-cache=\"a\"", "private=\"b\""}, "b", true},
+        {"not named", {"no-cache=\"a, b\""}, "c", false},
+        {"a part of a name", {"no-cache=\"abc\""}, "ab", false},
+        {"named by another directive", {"x=\"a\""}, "a", false},
+        {"no names at all", {"no-cache, private"}, "a", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_fields fields;
+        struct arena arena;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        assert_int_equal(http_fields_init(&fields, &arena, 4), OK);
+        for (size_t j = 0; j < 2 && cases[i].lines[j] != NULL; j++)
+            assert_int_equal(
+                http_fields_add(&fields, SLICE("Cache-Control"), slice_from_str(cases[i].lines[j])),
+                OK);
+        assert_int_equal(cachectl_withholds(&fields, slice_from_str(cases[i].name)), cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(targeted),      cmocka_unit_test(a_nominated_field_is_none),
         cmocka_unit_test(flags),         cmocka_unit_test(numbers),
-        cmocka_unit_test(another_field),
+        cmocka_unit_test(another_field), cmocka_unit_test(withheld_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

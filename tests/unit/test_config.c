@@ -11,6 +11,7 @@
 #include "daemon/config_tables.h"
 #include "daemon/config_text.h"
 
+#define TTLS_WANTED "write a status or a class with a time, such as {\"404=1m\", \"5xx=5s\"}\n"
 #define ORIGIN "origin \"app\" { server \"127.0.0.1:3000\" {} }\n"
 
 /* Load `text` as a file (NULL: none). *out_faults, with "conf" for the file's name, is the
@@ -92,6 +93,7 @@ every_kind_is_read(void **state)
                   "site \"www\" {\n"
                   "  hosts = {\"WWW.Example.com:80\", \"example.com:8080\"}\n"
                   "  default_ttl = 1h\n"
+                  "  status_ttl = {\"404=1m\", \"5xx = 2s\"}\n"
                   "  heuristic = no\n"
                   "  targeted_fields = {\"Edge-Cache-Control\", \"CDN-Cache-Control\"}\n"
                   "  key_fields = {\"X-Forwarded-Proto\", Device}\n"
@@ -129,6 +131,11 @@ every_kind_is_read(void **state)
     assert_string_equal(site->hosts[0], "www.example.com");
     assert_string_equal(site->hosts[1], "example.com:8080");
     assert_int_equal(site->cache.default_ttl_s, 3600);
+    assert_int_equal(site->cache.status_ttls_n, 2);
+    assert_int_equal(site->cache.status_ttls[0].status, 404);
+    assert_int_equal(site->cache.status_ttls[0].ttl_s, 60);
+    assert_int_equal(site->cache.status_ttls[1].status, 5);
+    assert_int_equal(site->cache.status_ttls[1].ttl_s, 2);
     assert_false(site->cache.heuristic);
     assert_int_equal(site->cache.targeted_fields_n, 2);
     assert_string_equal(site->cache.targeted_fields[0], "edge-cache-control");
@@ -191,6 +198,17 @@ faults_name_line_and_remedy(void **state)
          "conf:2: head_timeout = 3x is not a duration; write a number with a unit, such as 250ms, "
          "3s "
          "or 5m\n"},
+        {"a lifetime of no status",
+         "site \"a\" { status_ttl = {\"404=1m\", \"6xx=1h\", \"99=1s\"} }\n" ORIGIN,
+         "conf:1: status_ttl: \"99=1s\" is not a lifetime; " TTLS_WANTED},
+        {"a lifetime without a time", "site \"a\" { status_ttl = \"404\" }\n" ORIGIN,
+         "conf:1: status_ttl: \"404\" is not a lifetime; " TTLS_WANTED},
+        {"a lifetime of half seconds", "site \"a\" { status_ttl = {\"404=1500ms\"} }\n" ORIGIN,
+         "conf:1: status_ttl: \"404=1500ms\" is not a lifetime; " TTLS_WANTED},
+        {"an interim status", "site \"a\" { status_ttl = {\"1xx=1s\"} }\n" ORIGIN,
+         "conf:1: status_ttl: \"1xx=1s\" is not a lifetime; " TTLS_WANTED},
+        {"a class twice", "site \"a\" { status_ttl = {\"4xx=1s\", \"4XX=2s\"} }\n" ORIGIN,
+         "conf:1: status_ttl: \"4XX=2s\" is there twice; " TTLS_WANTED},
         {"seconds are whole", "site \"a\" { default_ttl = 1500ms }\n" ORIGIN,
          "conf:1: default_ttl = 1500ms is not a duration; write a number with a unit, such as 30s, "
          "1h "

@@ -14,7 +14,8 @@ enum {
     AV = CACHE_ALWAYS_VALIDATE,
     MR = CACHE_MUST_REVALIDATE,
     HE = CACHE_HEURISTIC,
-    IM = CACHE_IMMUTABLE
+    IM = CACHE_IMMUTABLE,
+    WH = CACHE_WITHHOLDS
 };
 
 static const struct cache_settings plain = {.heuristic = true, .heuristic_max_s = 86400};
@@ -80,8 +81,18 @@ what_may_be_stored(void **state)
         {"5.2.3: unknown directives are ignored", 200, "", "Cache-Control: x-no-store, max-age=60",
          REASON_STORED, 60, 0},
         {"5.2.2.7: private", 200, "", "Cache-Control: private, max-age=60", REASON_PRIVATE, 0, 0},
-        {"5.2.2.7: private with fields", 200, "",
-         "Cache-Control: private=\"set-cookie\", max-age=60", REASON_PRIVATE, 0, 0},
+        {"5.2.2.7: private with fields is stored without them", 200, "",
+         "Cache-Control: private=\"set-cookie\", max-age=60", REASON_STORED, 60, WH},
+        {"5.2.2.7: private with fields that cannot be left out", 200, "",
+         "Cache-Control: private=\"content-type\", max-age=60", REASON_PRIVATE, 0, 0},
+        {"5.2.2.7: a private cookie is left out", 200, "",
+         "Set-Cookie: a=b\nCache-Control: private=\"set-cookie\", max-age=60", REASON_STORED, 60,
+         WH},
+        {"5.2.2.4: so is one named by no-cache", 200, "",
+         "Set-Cookie: a=b\nCache-Control: no-cache=\"x, Set-Cookie\", max-age=60", REASON_STORED,
+         60, WH},
+        {"7.3: a cookie beside a private field", 200, "",
+         "Set-Cookie: a=b\nCache-Control: private=\"x\", max-age=60", REASON_SET_COOKIE, 0, 0},
         {"5.2.2.7: private beats s-maxage", 200, "", "Cache-Control: private, s-maxage=60",
          REASON_PRIVATE, 0, 0},
         {"5.2.2.7: private beats public", 200, "", "Cache-Control: public, private, max-age=60",
@@ -130,10 +141,10 @@ what_may_be_stored(void **state)
 static void
 statuses(void **state)
 {
-    static const unsigned heuristic[] = {200, 203, 204, 300, 301, 308, 404, 410};
-    static const unsigned explicit_only[] = {201, 202, 205, 302, 303, 307, 400, 401,
-                                             402, 403, 405, 406, 409, 414, 415, 422,
-                                             451, 500, 501, 502, 503, 504, 505, 599};
+    static const unsigned heuristic[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
+    static const unsigned odd[] = {405, 414, 501};
+    static const unsigned explicit_only[] = {201, 202, 205, 302, 303, 307, 400, 401, 402, 403, 406,
+                                             409, 415, 422, 451, 500, 502, 503, 504, 505, 599};
     static const unsigned never[] = {100, 101, 103, 199, 304, 407, 408, 411, 412,
                                      413, 416, 417, 421, 426, 428, 429, 431, 511};
 
@@ -146,8 +157,6 @@ statuses(void **state)
                                                  "Cache-Control: max-age=5", REASON_STORED, 5, 0});
     }
     for (size_t i = 0; i < ARRAY_LEN(explicit_only); i++) {
-        enum cache_reason want = explicit_only[i] < 400 ? REASON_STORED : REASON_STATUS;
-
         check_admit(&(struct cache_settings){.default_ttl_s = 30},
                     &(struct admit_case){"15.1: not by a default", explicit_only[i], "", "",
                                          REASON_STATUS, 0, 0});
@@ -157,10 +166,23 @@ statuses(void **state)
                                                  "Cache-Control: max-age=5", REASON_STORED, 5, 0});
         check_admit(&plain, &(struct admit_case){"15.1: Expires", explicit_only[i], "",
                                                  "Expires: " PLUS_60S, REASON_STORED, 60, 0});
-        check_admit(&plain, &(struct admit_case){"4.2.2: public allows guessing below 400",
-                                                 explicit_only[i], "",
-                                                 "Cache-Control: public\nLast-Modified: " MINUS_10H,
-                                                 want, 3600, HE});
+        check_admit(&plain,
+                    &(struct admit_case){"4.2.2: public allows guessing", explicit_only[i], "",
+                                         "Cache-Control: public\nLast-Modified: " MINUS_10H,
+                                         REASON_STORED, 3600, HE});
+        check_admit(&(struct cache_settings){.default_ttl_s = 30},
+                    &(struct admit_case){"public allows a default below 400", explicit_only[i], "",
+                                         "Cache-Control: public",
+                                         explicit_only[i] < 400 ? REASON_STORED : REASON_STATUS, 30,
+                                         HE});
+    }
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        check_admit(&(struct cache_settings){.heuristic = true, .default_ttl_s = 30},
+                    &(struct admit_case){"an odd request's error is given no default", odd[i], "",
+                                         "ETag: \"a\"", REASON_STATUS, 0, 0});
+        check_admit(&(struct cache_settings){.heuristic_max_s = 60},
+                    &(struct admit_case){"4.2.2: nor kept when guessing is off", odd[i], "",
+                                         "Last-Modified: " MINUS_10H, REASON_STATUS, 0, 0});
     }
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
         check_admit(&plain,
@@ -259,8 +281,10 @@ lifetimes(void **state)
          "Cache-Control: no-cache\nLast-Modified: " MINUS_10H, REASON_STORED, 3600, AV | HE},
         {"5.2.2.4: no-cache without a validator", 200, "", "Cache-Control: no-cache, max-age=60",
          REASON_ZERO_LIFETIME, 0, 0},
-        {"5.2.2.4: no-cache with fields counts as whole", 200, "",
-         "Cache-Control: no-cache=\"foo\", max-age=60\nETag: \"a\"", REASON_STORED, 60, AV},
+        {"5.2.2.4: no-cache with fields", 200, "",
+         "Cache-Control: no-cache=\"foo\", max-age=60\nETag: \"a\"", REASON_STORED, 60, WH},
+        {"5.2.2.4: no-cache with a field that cannot be left out", 200, "",
+         "Cache-Control: no-cache=\"etag\", max-age=60\nETag: \"a\"", REASON_STORED, 60, AV},
         {"5.2.2.2: must-revalidate", 200, "", "Cache-Control: must-revalidate, max-age=60",
          REASON_STORED, 60, MR},
         {"5.2.2.8: proxy-revalidate", 200, "", "Cache-Control: proxy-revalidate, max-age=60",
@@ -736,6 +760,84 @@ targeted_fields_of_an_update(void **state)
     arena_fini(&arena);
 }
 
+/* RFC 9111 sections 4.2.2 and 7.3: what the site allows beyond the careful defaults. */
+static void
+what_a_site_allows(void **state)
+{
+    static const struct cache_status_ttl ttls[] = {{4, 10}, {404, 60}, {5, 0}, {200, 7}};
+    static const struct cache_settings by_status = {.status_ttls = ttls,
+                                                    .status_ttls_n = ARRAY_LEN(ttls),
+                                                    .heuristic = true,
+                                                    .heuristic_max_s = 86400,
+                                                    .default_ttl_s = 30},
+                                       cookies = {.heuristic = true,
+                                                  .heuristic_max_s = 86400,
+                                                  .store_set_cookie = true},
+                                       all = {.heuristic = true,
+                                              .heuristic_max_s = 86400,
+                                              .store_set_cookie = true,
+                                              .heuristic_query = true,
+                                              .heuristic_set_cookie = true};
+    static const struct {
+        const struct cache_settings *settings;
+        struct admit_case expect;
+    } cases[] = {
+        {&by_status, {"a status of its own before its class", 404, "", "", REASON_STORED, 60, HE}},
+        {&by_status, {"its class", 403, "", "", REASON_STORED, 10, HE}},
+        {&by_status,
+         {"before a heuristic", 200, "", "Last-Modified: " MINUS_10H, REASON_STORED, 7, HE}},
+        {&by_status,
+         {"4.2.1: after what the response states", 404, "", "Cache-Control: max-age=5",
+          REASON_STORED, 5, 0}},
+        {&by_status, {"none at all", 503, "", "", REASON_ZERO_LIFETIME, 0, 0}},
+        {&by_status, {"a status that is not named", 301, "", "", REASON_STORED, 30, HE}},
+        {&by_status, {"nor its class", 302, "", "", REASON_STATUS, 0, 0}},
+        {&by_status,
+         {"5.2.2.5: not against no-store", 404, "", "Cache-Control: no-store", REASON_NO_STORE, 0,
+          0}},
+        {&by_status, {"a status that is never stored", 429, "", "", REASON_STATUS, 0, 0}},
+        {&cookies,
+         {"7.3: Set-Cookie allowed", 200, "", "Set-Cookie: a\nCache-Control: max-age=5",
+          REASON_STORED, 5, 0}},
+        {&cookies,
+         {"4.2.2: but not guessed about", 200, "", "Set-Cookie: a\nLast-Modified: " MINUS_10H,
+          REASON_STORED, 0, AV | HE}},
+        {&all,
+         {"4.2.2: guessed about when allowed", 200, "", "Set-Cookie: a\nLast-Modified: " MINUS_10H,
+          REASON_STORED, 3600, HE}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        check_admit(cases[i].settings, &cases[i].expect);
+}
+
+/* RFC 9111 section 4.2.2: what a query asks for is not guessed about, unless the site says so. */
+static void
+queries_are_not_guessed_about(void **state)
+{
+    struct cache_settings settings = plain;
+
+    (void)state;
+    for (int allowed = 0; allowed <= 1; allowed++) {
+        struct arena arena;
+        struct http_request request;
+        struct http_response response;
+        struct cache_object object;
+
+        arena_init(&arena, 0);
+        settings.heuristic_query = allowed;
+        request = request_from(&arena, METHOD_GET, "");
+        request.query = SLICE("?a");
+        response = response_from(&arena, 200, DATED "Last-Modified: " MINUS_10H);
+        assert_int_equal(fresh_admit(&settings, &request, &response, NOW_S, NOW_S, &object),
+                         REASON_STORED);
+        assert_int_equal(object.lifetime_s, allowed ? 3600 : 0);
+        assert_int_equal(object.flags, allowed ? HE : AV | HE);
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
@@ -755,6 +857,8 @@ main(void)
         cmocka_unit_test(an_object_has_all_of_the_response),
         cmocka_unit_test(dates_before_1970_do_not_confuse),
         cmocka_unit_test(update_after_validation),
+        cmocka_unit_test(what_a_site_allows),
+        cmocka_unit_test(queries_are_not_guessed_about),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,52 @@ check_judge(bool heeding, const struct judge_case *c)
     arena_fini(&arena);
 }
 
+/* What has been stale for longer than the site keeps it is as good as gone. */
+static void
+kept_for_a_while(void **state)
+{
+    static const struct {
+        const char *why;
+        uint32_t keep_s, flags;
+        int64_t passed_s;
+        bool soft_purged;
+        enum lookup_use want;
+    } cases[] = {
+        {"fresh", 30, 0, 59, false, LOOKUP_FRESH},
+        {"as long as it is kept", 30, 0, 90, false, LOOKUP_VALIDATE},
+        {"longer", 30, 0, 91, false, LOOKUP_GONE},
+        {"no limit", 0, 0, 100000, false, LOOKUP_VALIDATE},
+        {"always validated, and kept", 30, CACHE_ALWAYS_VALIDATE, 90, false, LOOKUP_VALIDATE},
+        {"always validated, too old", 30, CACHE_ALWAYS_VALIDATE, 91, false, LOOKUP_GONE},
+        {"soft purged, too old", 30, 0, 91, true, LOOKUP_GONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_settings settings = {.keep_s = cases[i].keep_s};
+        const struct cache_object object = {.status = 200,
+                                            .flags = (uint16_t)cases[i].flags,
+                                            .response_s = NOW_S,
+                                            .lifetime_s = 60};
+        struct lookup_verdict got;
+        struct cachectl cc = {0};
+        struct arena arena;
+        struct http_request request;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, "");
+        lookup_judge(&settings, &request, &cc, &object, cases[i].soft_purged,
+                     NOW_S + cases[i].passed_s, &got);
+        assert_int_equal(got.use, cases[i].want);
+        if (got.use == LOOKUP_GONE) {
+            assert_int_equal(got.reason, REASON_TOO_STALE);
+            assert_false(got.may_serve_on_error || got.may_serve_disconnected);
+        }
+        arena_fini(&arena);
+    }
+}
+
 /* What the response says decides; clients are not heeded. */
 static void
 verdicts(void **state)
@@ -638,6 +684,7 @@ main(void)
         cmocka_unit_test(kinds_of_requests),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(clients_are_heeded),
+        cmocka_unit_test(kept_for_a_while),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
