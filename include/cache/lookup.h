@@ -62,7 +62,7 @@ enum lookup_way {
     LOOKUP_WAY_SEND,       /* the stored response */
     LOOKUP_WAY_SEND_STALE, /* the stored response, and it is validated in the background */
     LOOKUP_WAY_REFUSE,     /* 504: only-if-cached, RFC 9111 section 5.2.1.7 */
-    LOOKUP_WAY_HEAD,       /* to the origin; its answer is not stored */
+    LOOKUP_WAY_HEAD,       /* to the origin; its answer may update the stored response */
     LOOKUP_WAY_PASS,       /* conditions that only the origin evaluates, RFC 9111 section 4.3.2 */
     LOOKUP_WAY_ALONE,      /* a fetch that nobody waits for: it is not likely to be storable */
     LOOKUP_WAY_SHARE       /* a fetch, shared with whoever asks for the same */

@@ -43,6 +43,12 @@ MUST_USE enum err validate_merge_head(struct arena *arena, struct slice stored_h
 bool validate_confirms(const struct cache_object *object, const struct http_fields *response,
                        int64_t now_s);
 
+/* Does this answer to a HEAD speak of the stored response, whose body has `body_len` bytes? Only
+ * 200 of a stored 200; what it names of ETag, Last-Modified and Content-Length must be the stored
+ * one's. RFC 9111 section 4.3.5. */
+bool validate_head_confirms(const struct cache_object *object, uint64_t body_len,
+                            const struct http_response *response, int64_t now_s);
+
 /* If-None-Match and If-Modified-Since lines (each with CRLF) for asking the origin about `object`;
  * empty when it has no validator. */
 MUST_USE enum err validate_conditions(struct arena *arena, const struct cache_object *object,

@@ -18,7 +18,8 @@ struct feed_plan {
     bool pass;                /* relay as it is: conditions go on, nothing is stored */
     enum cache_reason reason; /* for `pass`: why */
 
-    /* A stored object to be validated, as found in the open read section; NULL: none. */
+    /* A stored object to be validated, or, with `pass`, that the answer to this HEAD may update; as
+     * found in the open read section. NULL: none. */
     const struct store_object *stale;
     bool stale_if_error; /* it may stand in for a failing origin */
 

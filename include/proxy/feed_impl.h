@@ -1,6 +1,5 @@
 /* The inside of a feed. For src/proxy/feed*.c alone: feed.c holds its life and the fetch's events,
- * feed_head.c what becomes of a response's head, feed_invalidate.c what an unsafe method made
- * obsolete. */
+ * feed_head.c what becomes of a response's head, feed_invalidate.c what it made obsolete. */
 #ifndef BRINK_PROXY_FEED_IMPL_H
 #define BRINK_PROXY_FEED_IMPL_H
 
@@ -31,8 +30,9 @@ struct feed {
     int64_t request_s;
     struct asked asked;
 
-    /* the stored object under validation */
-    bool validating, confirmed;
+    /* the stored object under validation, or that a HEAD may update */
+    bool validating, updating, confirmed;
+    bool stale_is_fresh; /* by its lifetime: only this client wanted it asked about */
     uint64_t stale_oid, stale_body_len, stale_variant;
     struct slice stale_head;
     struct cache_object stale;
@@ -62,10 +62,18 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
 MUST_USE enum err feed_describe_confirmed(struct feed *feed, const struct http_response *response,
                                           struct fill_head *head);
 
+/* The same for an answer to HEAD, with a stored object that it may update: RFC 9111 section 4.3.5.
+ * *out_confirmed: it does; else it is described as it came. */
+MUST_USE enum err feed_describe_update(struct feed *feed, const struct http_response *response,
+                                       struct fill_head *head, bool *out_confirmed);
+
 /* --- feed_invalidate.c --- */
 
 /* True: the head is held until what the method made obsolete is gone; then feed_publish. RFC 9111
  * section 4.4. */
 bool feed_hold_for_invalidation(struct feed *feed, const struct http_response *response);
+/* The same until the stored object that this answer to a HEAD contradicts counts as stale: RFC 9111
+ * section 4.3.5. */
+bool feed_hold_for_contradiction(struct feed *feed, const struct http_response *response);
 
 #endif

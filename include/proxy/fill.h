@@ -51,13 +51,18 @@ void fill_table_free(struct fill_table **slot); /* after store_close: no fill is
  * (*out_created) with a put begun. One reference, the caller's. ERR_NOMEM. */
 MUST_USE enum err fill_open(struct fill_table *table, const struct store_key *key,
                             struct slice keyed, struct fill **out, bool *out_created);
+/* The one under way for them; NULL: none. One reference, the caller's. */
+struct fill *fill_find(struct fill_table *table, const struct store_key *key, struct slice keyed);
 /* A new one that nobody else can join; `store_it`: with a put begun. */
 MUST_USE enum err fill_new_private(struct fill_table *table, const struct store_key *key,
-                                   bool store_it, struct fill **out);
+                                   struct slice keyed, bool store_it, struct fill **out);
 bool fill_is_under_way(struct fill_table *table, const struct store_key *key); /* of any fields */
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **slot);
 
+/* Put a private one whose head was published on the table until its commit, unless another is
+ * there. Before fill_finish. */
+void fill_enlist(struct fill *fill);
 /* Take it off the table: nobody joins it any more. */
 void fill_delist(struct fill *fill);
 

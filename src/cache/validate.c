@@ -361,6 +361,24 @@ validate_confirms(const struct cache_object *object, const struct http_fields *r
     return true; /* it names no other: we asked with the validators of this one only */
 }
 
+bool
+validate_head_confirms(const struct cache_object *object, uint64_t body_len,
+                       const struct http_response *response, int64_t now_s)
+{
+    const struct http_field *length = http_fields_get(&response->fields, HTTP_CONTENT_LENGTH);
+    uint64_t len;
+    int64_t modified_s;
+
+    if (object->status != 200 || response->status != 200 ||
+        !validate_confirms(object, &response->fields, now_s))
+        return false;
+    if (http_fields_has(&response->fields, HTTP_LAST_MODIFIED) &&
+        (!fresh_date(&response->fields, HTTP_LAST_MODIFIED, now_s, &modified_s) ||
+         modified_s != object->last_modified_s))
+        return false;
+    return length == NULL || (slice_to_u64(length->value, &len) && len == body_len);
+}
+
 enum err
 validate_conditions(struct arena *arena, const struct cache_object *object, struct slice *out_lines)
 {

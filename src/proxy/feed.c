@@ -74,6 +74,8 @@ feed_publish(struct feed *feed)
     }
     if (feed->head.body_pin.store != NULL)
         feed->pin.store = NULL; /* the fill's now */
+    if (feed->pass && feed->head.reason == REASON_STORED)
+        fill_enlist(feed->fill); /* who comes before the commit shall find it */
     if (feed->ended)
         complete(feed);
     else if (!fill_is_wanted(feed->fill))
@@ -137,16 +139,20 @@ on_head(void *arg, const struct http_response *response)
         fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
         return;
     }
-    rc = not_modified ? feed_describe_confirmed(feed, response, &feed->head)
-                      : feed_describe(feed, response, &feed->head);
+    feed->confirmed = not_modified;
+    if (feed->updating)
+        rc = feed_describe_update(feed, response, &feed->head, &feed->confirmed);
+    else if (not_modified)
+        rc = feed_describe_confirmed(feed, response, &feed->head);
+    else
+        rc = feed_describe(feed, response, &feed->head);
     if (rc != OK) {
         fail_feed(feed, rc, "the response head could not be kept");
         return;
     }
-    feed->confirmed = not_modified;
-    if (not_modified)
+    if (feed->confirmed)
         STAT_INC(cache_revalidated);
-    if (!feed_hold_for_invalidation(feed, response))
+    if (!feed_hold_for_invalidation(feed, response) && !feed_hold_for_contradiction(feed, response))
         feed_publish(feed);
     proxy_read_end(feed->proxy);
 }
@@ -271,6 +277,7 @@ static enum err
 remember_stale(struct feed *feed, const struct store_object *stale)
 {
     struct slice meta;
+    bool pinned;
     enum err rc = arena_copy(&feed->arena, stale->head, &feed->stale_head);
 
     if (rc == OK)
@@ -282,8 +289,11 @@ remember_stale(struct feed *feed, const struct store_object *stale)
     feed->stale_oid = stale->oid;
     feed->stale_body_len = stale->body_len;
     feed->stale_variant = stale->variant;
+    feed->stale_is_fresh = !stale->soft_purged && fresh_ttl_s(&feed->stale, loop_wall_s()) > 0;
     /* One that is going cannot be confirmed: the whole is fetched. */
-    feed->validating = store_pin(proxy_read(feed->proxy), stale, &feed->pin);
+    pinned = store_pin(proxy_read(feed->proxy), stale, &feed->pin);
+    feed->validating = pinned && !feed->pass;
+    feed->updating = pinned && feed->pass;
     return OK;
 }
 

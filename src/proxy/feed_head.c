@@ -123,9 +123,11 @@ forget_stored(struct feed *feed, struct fill_head *head)
         STAT_INC(cache_invalidated);
 }
 
-enum err
-feed_describe_confirmed(struct feed *feed, const struct http_response *response,
-                        struct fill_head *head)
+/* The stored head with the new fields, the stored body as it is. *out_storable: with these it may
+ * stay stored. */
+static enum err
+merge(struct feed *feed, const struct http_response *response, struct fill_head *head,
+      bool *out_storable)
 {
     struct http_fields merged;
     struct cache_labels labels = {0};
@@ -141,9 +143,9 @@ feed_describe_confirmed(struct feed *feed, const struct http_response *response,
         .fwd_status = response->status,
     };
     rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
-    if (rc == OK && !fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
-                                  now_s, &head->object))
-        forget_stored(feed, head);
+    if (rc == OK)
+        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
+                                     now_s, &head->object);
     if (rc == OK)
         rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
     head->labels = labels.ids;
@@ -151,4 +153,30 @@ feed_describe_confirmed(struct feed *feed, const struct http_response *response,
     head->object.tags = labels.tags;
     head->body_pin = feed->pin;
     return rc == OK ? withhold(feed, &merged, head) : rc;
+}
+
+enum err
+feed_describe_confirmed(struct feed *feed, const struct http_response *response,
+                        struct fill_head *head)
+{
+    bool storable;
+    enum err rc = merge(feed, response, head, &storable);
+
+    if (rc == OK && !storable)
+        forget_stored(feed, head);
+    return rc;
+}
+
+enum err
+feed_describe_update(struct feed *feed, const struct http_response *response,
+                     struct fill_head *head, bool *out_confirmed)
+{
+    *out_confirmed = false;
+    if (validate_head_confirms(&feed->stale, feed->stale_body_len, response, loop_wall_s())) {
+        enum err rc = merge(feed, response, head, out_confirmed);
+
+        if (rc != OK || *out_confirmed)
+            return rc;
+    }
+    return feed_describe(feed, response, head);
 }

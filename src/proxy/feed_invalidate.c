@@ -1,5 +1,5 @@
-/* What an unsafe method made obsolete goes from the store before its response is passed on. RFC
- * 9111 section 4.4. */
+/* What a response made obsolete goes from the store, or is stale, before the response is passed on.
+ * RFC 9111 sections 4.3.5 and 4.4. */
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
@@ -33,6 +33,25 @@ on_hold_over(void *arg)
     feed_publish(feed);
 }
 
+/* The head is held until these are on disk. False: it is not. */
+static bool
+purge_first(struct feed *feed, const struct store_purge *rows, size_t rows_n)
+{
+    uint64_t id;
+
+    feed->held = wake_new(feed->proxy->loop, on_hold_over, feed);
+    if (feed->held == NULL)
+        return false;
+    wake_expect(feed->held);
+    if (store_purge(feed->proxy->shared->store, rows, rows_n,
+                    (struct store_done){on_invalidated, feed->held}, &id) != OK) {
+        wake_fulfil(feed->held);
+        return true;
+    }
+    STAT_ADD(cache_invalidated, rows_n);
+    return true;
+}
+
 bool
 feed_hold_for_invalidation(struct feed *feed, const struct http_response *response)
 {
@@ -42,7 +61,6 @@ feed_hold_for_invalidation(struct feed *feed, const struct http_response *respon
                        .query = feed->request.query};
     struct store_purge rows[PURGE_INVALIDATED_MAX];
     size_t rows_n, known_n = 0;
-    uint64_t id;
 
     if (!purge_invalidates(feed->request.method, response->status) ||
         url_parse_authority(feed->host, &base.host, &base.port) != OK ||
@@ -51,17 +69,26 @@ feed_hold_for_invalidation(struct feed *feed, const struct http_response *respon
     for (size_t i = 0; i < rows_n; i++)
         if (is_known(feed, &rows[i]))
             rows[known_n++] = rows[i];
-    if (known_n == 0)
+    return known_n > 0 && purge_first(feed, rows, known_n);
+}
+
+/* Does the answer to a HEAD say that a GET would not bring what is stored? Refusals, errors and
+ * what answers this one request say nothing of it. */
+static bool
+says_otherwise(unsigned status)
+{
+    return (status >= 200 && status <= 399 && status != 206 && status != 304) || status == 404 ||
+           status == 410;
+}
+
+bool
+feed_hold_for_contradiction(struct feed *feed, const struct http_response *response)
+{
+    struct store_purge row = {
+        .kind = STORE_PURGE_KEY, .soft = true, .text = fill_key(feed->fill)->text};
+
+    if (!feed->updating || feed->confirmed || !feed->stale_is_fresh ||
+        !says_otherwise(response->status))
         return false;
-    feed->held = wake_new(feed->proxy->loop, on_hold_over, feed);
-    if (feed->held == NULL)
-        return false;
-    wake_expect(feed->held);
-    if (store_purge(feed->proxy->shared->store, rows, known_n,
-                    (struct store_done){on_invalidated, feed->held}, &id) != OK) {
-        wake_fulfil(feed->held);
-        return true;
-    }
-    STAT_ADD(cache_invalidated, known_n);
-    return true;
+    return purge_first(feed, &row, 1);
 }

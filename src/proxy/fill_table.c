@@ -124,11 +124,25 @@ fill_open(struct fill_table *table, const struct store_key *key, struct slice ke
     return rc;
 }
 
-enum err
-fill_new_private(struct fill_table *table, const struct store_key *key, bool store_it,
-                 struct fill **out)
+struct fill *
+fill_find(struct fill_table *table, const struct store_key *key, struct slice keyed)
 {
-    return fill_new(table, key, SLICE_NONE, store_it, out);
+    pthread_mutex_t *lock = shard_lock(table, key);
+    struct fill *fill;
+
+    (void)pthread_mutex_lock(lock);
+    fill = bucket_find(bucket_of(table, key), key, &keyed);
+    if (fill != NULL)
+        (void)fill_ref(fill);
+    (void)pthread_mutex_unlock(lock);
+    return fill;
+}
+
+enum err
+fill_new_private(struct fill_table *table, const struct store_key *key, struct slice keyed,
+                 bool store_it, struct fill **out)
+{
+    return fill_new(table, key, keyed, store_it, out);
 }
 
 bool
@@ -180,6 +194,18 @@ fill_unref(struct fill **slot)
     ASSERT_TAG(fill, FILL_TAG);
     if (atomic_fetch_sub(&fill->refs, 1) == 1)
         fill_free(fill);
+}
+
+void
+fill_enlist(struct fill *fill)
+{
+    pthread_mutex_t *lock = shard_lock(fill->table, &fill->key);
+    struct list *bucket = bucket_of(fill->table, &fill->key);
+
+    (void)pthread_mutex_lock(lock);
+    if (bucket_find(bucket, &fill->key, &fill->keyed) == NULL)
+        list_push(bucket, &fill_ref(fill)->link); /* one for the table */
+    (void)pthread_mutex_unlock(lock);
 }
 
 void

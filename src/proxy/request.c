@@ -93,7 +93,8 @@ reply_from_fill(struct request *req, const struct fill_head *head)
         .has_length = head->has_length,
         .length = head->length,
         .pin = head->body_pin.store != NULL ? &head->body_pin : NULL,
-        .evaluate = req->kind == LOOKUP_CACHE && req->http.method == METHOD_GET,
+        .evaluate = req->kind == LOOKUP_CACHE &&
+                    !(req->http.method == METHOD_HEAD && req->starter), /* the origin did */
     };
 
     req->outcome = outcome_of_fill(req, head);

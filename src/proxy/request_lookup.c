@@ -190,7 +190,7 @@ start_feed(struct request *req, const struct lookup_finding *finding)
     plan.on_upgrade = request_on_upgrade;
     plan.upgrade = req->upgrade;
     plan.arg = req;
-    if (finding != NULL && finding->found && !plan.pass) {
+    if (finding != NULL && finding->found) {
         plan.stale = &finding->stored;
         plan.stale_if_error = finding->verdict.may_serve_on_error;
     }
@@ -269,6 +269,27 @@ fetch_together(struct request *req, const struct lookup_finding *finding)
     return request_goto(req, REQUEST_ALONE);
 }
 
+/* The head of an object on its way in does as well; else the origin is asked, and what it says may
+ * update the stored object: RFC 9111 section 4.3.5. */
+static enum step
+fetch_head(struct request *req, const struct lookup_finding *finding)
+{
+    struct fill_table *fills = req->proxy->shared->fills;
+    struct lookup_question question = question_of(req);
+    struct lookup_verdict verdict;
+    enum err rc;
+
+    req->fill = fill_find(fills, &req->key, req->keyed);
+    if (req->fill != NULL &&
+        way_join(req->proxy->shared->store, req->fill, &question, &verdict) == WAY_JOIN_USE)
+        return join_fill(req, WAY_JOIN_USE, &verdict);
+    fill_unref(&req->fill);
+    if (!finding->found)
+        return request_goto(req, REQUEST_ALONE);
+    rc = fill_new_private(fills, &req->key, req->keyed, true, &req->fill);
+    return rc == OK ? start_feed(req, finding) : request_answer_error(req, rc, err_text(rc));
+}
+
 bool
 request_may_stand_in(const struct request *req, const struct lookup_verdict *verdict)
 {
@@ -343,7 +364,7 @@ request_on_lookup(struct request *req)
         req->reason = REASON_HIT_FOR_MISS;
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_HEAD:
-        return request_goto(req, REQUEST_ALONE);
+        return fetch_head(req, &finding);
     case LOOKUP_WAY_SHARE:
         return fetch_together(req, &finding);
     case LOOKUP_WAY_SEND:
@@ -358,7 +379,8 @@ enum step
 request_on_alone(struct request *req)
 {
     bool pass = req->kind == LOOKUP_PASS || req->http.method == METHOD_HEAD;
-    enum err rc = fill_new_private(req->proxy->shared->fills, &req->key, !pass, &req->fill);
+    enum err rc =
+        fill_new_private(req->proxy->shared->fills, &req->key, req->keyed, !pass, &req->fill);
 
     req->collapsed = false;
     if (rc != OK)

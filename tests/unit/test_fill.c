@@ -261,7 +261,7 @@ one_fill_a_key(void **state)
     assert_int_equal(fill_open(bench->table, &key, SLICE("=a\n"), &keyed, &created), OK);
     assert_true(created); /* another variant: not to be waited for */
     assert_ptr_not_equal(fill, keyed);
-    assert_int_equal(fill_new_private(bench->table, &key, true, &private), OK);
+    assert_int_equal(fill_new_private(bench->table, &key, SLICE_NONE, true, &private), OK);
     assert_ptr_not_equal(fill, private);
     fill_fail(private, ERR_CANCELLED, "test");
     fill_unref(&private);

@@ -282,6 +282,39 @@ merged_heads(void **state)
 }
 
 /* RFC 9111 section 4.3.4: what is merged is what the new lifetime is calculated from. */
+/* RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that others must not get. */
+static void
+withheld_fields_are_left_out(void **state)
+{
+    static const struct {
+        const char *why, *response, *head, *want;
+    } cases[] = {
+        {"5.2.2.4: named by no-cache", "Cache-Control: no-cache=\"a, c\"",
+         OK_LINE "A: 1\r\nB: 2\r\nc: 3\r\nC: 4\r\n", OK_LINE "B: 2\r\n"},
+        {"5.2.2.7: named by private", "Cache-Control: private=\"Set-Cookie\"",
+         OK_LINE "Set-Cookie: 1\r\nB: 2\r\n", OK_LINE "B: 2\r\n"},
+        {"nothing to leave out", "Cache-Control: private=\"x\"", OK_LINE "B: 2\r\n",
+         OK_LINE "B: 2\r\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct http_response response;
+        struct slice head;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        response = response_from(&arena, 200, cases[i].response);
+        assert_int_equal(
+            validate_withhold(&arena, slice_from_str(cases[i].head), &response.fields, &head), OK);
+        assert_text(head, cases[i].want);
+        assert_int_equal(validate_withhold(&arena, SLICE("no line"), &response.fields, &head),
+                         ERR_STORE_CORRUPT);
+        arena_fini(&arena);
+    }
+}
+
 static void
 a_merged_head_is_fresh_again(void **state)
 {
@@ -420,6 +453,52 @@ confirmations(void **state)
 
 /* RFC 9111 section 4.3.1 */
 static void
+answers_to_head(void **state)
+{
+    static const struct {
+        const char *why, *etag; /* stored, a body of 10 bytes, changed a minute ago */
+        unsigned stored_status, status;
+        const char *response;
+        bool want;
+    } cases[] = {
+        {"4.3.5: no validator, no length", "", 200, 200, "A: 1", true},
+        {"4.3.5: the same tag", "\"a\"", 200, 200, "ETag: \"a\"", true},
+        {"4.3.5: the same weak tag", "W/\"a\"", 200, 200, "ETag: W/\"a\"", true},
+        {"4.3.5: another tag", "\"a\"", 200, 200, "ETag: \"b\"", false},
+        {"4.3.5: a tag where none was", "", 200, 200, "ETag: \"b\"", false},
+        {"4.3.5: the same date", "", 200, 200, "Last-Modified: " MINUS_60S, true},
+        {"4.3.5: another date", "", 200, 200, "Last-Modified: " MINUS_61S, false},
+        {"4.3.5: another date beside the same tag", "\"a\"", 200, 200,
+         "ETag: \"a\"\nLast-Modified: " MINUS_61S, false},
+        {"4.3.5: no date beside the same tag", "\"a\"", 200, 200,
+         "ETag: \"a\"\nLast-Modified: soon", false},
+        {"4.3.5: the same length", "", 200, 200, "Content-Length: 10", true},
+        {"4.3.5: another length", "", 200, 200, "Content-Length: 11", false},
+        {"4.3.5: another length beside the same tag", "\"a\"", 200, 200,
+         "ETag: \"a\"\nContent-Length: 9", false},
+        {"4.3.5: no length", "", 200, 200, "Content-Length: x", false},
+        {"4.3.5: only a 200", "", 200, 203, "A: 1", false},
+        {"4.3.5: only of a stored 200", "", 404, 200, "A: 1", false},
+        {"4.3.5: an error", "", 404, 404, "A: 1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_object object = {.status = (uint16_t)cases[i].stored_status,
+                                            .last_modified_s = NOW_S - 60,
+                                            .etag = slice_from_str(cases[i].etag)};
+        struct arena arena;
+        struct http_response response;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        response = response_from(&arena, cases[i].status, cases[i].response);
+        assert_int_equal(validate_head_confirms(&object, 10, &response, NOW_S), cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
+static void
 our_conditions(void **state)
 {
     static const struct {
@@ -492,8 +571,10 @@ main(void)
         cmocka_unit_test(damaged_heads),
         cmocka_unit_test(too_many_fields),
         cmocka_unit_test(confirmations),
+        cmocka_unit_test(answers_to_head),
         cmocka_unit_test(our_conditions),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(withheld_fields_are_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
