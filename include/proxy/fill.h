@@ -73,6 +73,8 @@ enum fill_state fill_state(struct fill *fill);
 const struct fill_head *fill_head(struct fill *fill);
 enum err fill_error(struct fill *fill, const char **out_why); /* of FILL_FAILED */
 bool fill_is_storing(struct fill *fill);
+/* Visible in the store, or not on its way there. Readers are woken when the store is done. */
+bool fill_is_settled(struct fill *fill);
 
 /* --- the feeder --- */
 

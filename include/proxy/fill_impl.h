@@ -46,6 +46,7 @@ struct fill {
     struct list readers;
     struct store_put *put; /* kept after its end or refusal while what it holds may be read */
     bool storing;          /* it goes, or has gone, to the store whole */
+    bool settled;          /* the store has said what became of it */
     uint64_t stored_oid, stored_len; /* what could be read there when the put was released */
 
     /* the feeder's, on its loop; the wake also under the lock */

@@ -85,6 +85,7 @@ struct request {
     bool disconnected;        /* it gave no answer at all */
     bool starter;             /* the fill under `reader` is ours */
     bool collapsed;
+    bool awaits_commit; /* of the fill, to validate what the store has then */
 
     struct fill *fill;
     struct fill_reader *reader; /* until deliver has it */

@@ -30,6 +30,7 @@ MUST_USE enum err way_begin(struct arena *arena, const struct site_settings *sit
 enum way_join {
     WAY_JOIN_WAIT,   /* its head will tell */
     WAY_JOIN_USE,    /* yes */
+    WAY_JOIN_COMMIT, /* once the store has it, the origin can be asked whether it still holds */
     WAY_JOIN_ALONE,  /* it is another variant */
     WAY_JOIN_REPLACE /* no, and of no use to those who come: failed, purged, or not fresh */
 };

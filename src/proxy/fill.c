@@ -296,7 +296,7 @@ end_feeding(struct fill *fill) /* locked */
 }
 
 /* On the store's thread: the object is visible, or will never be. Until now requests that came were
- * answered from here. */
+ * answered from here, or waited until they can have it validated. */
 static void
 on_stored(void *arg, enum err rc, uint64_t n)
 {
@@ -305,6 +305,10 @@ on_stored(void *arg, enum err rc, uint64_t n)
     (void)rc;
     (void)n;
     fill_delist(fill);
+    (void)pthread_mutex_lock(&fill->lock);
+    fill->settled = true;
+    wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
     fill_unref(&fill);
 }
 

@@ -281,3 +281,14 @@ fill_is_storing(struct fill *fill)
     (void)pthread_mutex_unlock(&fill->lock);
     return storing;
 }
+
+bool
+fill_is_settled(struct fill *fill)
+{
+    bool settled;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    settled = fill->settled || !fill->storing;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return settled;
+}

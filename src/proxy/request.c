@@ -147,12 +147,26 @@ on_fill_failed(struct request *req)
     return request_answer_error(req, rc, why);
 }
 
+/* The store has the object now, or will not have it: look again. */
+static enum step
+on_commit(struct request *req)
+{
+    if (!fill_is_settled(req->fill))
+        return STEP_WAIT;
+    req->awaits_commit = false;
+    loop_timer_clear(&req->timer);
+    request_leave_fill(req);
+    return request_goto(req, REQUEST_LOOKUP);
+}
+
 static enum step
 on_parked(struct request *req)
 {
     const struct fill_head *head = fill_head(req->fill);
     bool failed = fill_state(req->fill) == FILL_FAILED;
 
+    if (req->awaits_commit)
+        return on_commit(req);
     if (head == NULL)
         return failed ? on_fill_failed(req) : STEP_WAIT;
     if (req->starter || (head->reason == REASON_STORED &&

@@ -7,7 +7,9 @@
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
 
-enum { OPEN_TRIES_MAX = 4 };
+/* Whoever could be answered with a 304 waits this long for the store; a commit takes its
+ * batch_time. */
+enum { OPEN_TRIES_MAX = 4, COMMIT_WAIT_MS = 1000 };
 
 static struct lookup_question
 question_of(const struct request *req)
@@ -209,6 +211,7 @@ request_on_waited_long(struct loop_timer *timer)
     if (req->state != REQUEST_PARKED || req->starter)
         return;
     request_leave_fill(req);
+    req->awaits_commit = false;
     (void)request_goto(req, REQUEST_ALONE);
     request_run(req);
     proxy_read_end(proxy);
@@ -243,6 +246,24 @@ join_fill(struct request *req, enum way_join how, const struct lookup_verdict *v
     return request_goto(req, REQUEST_PARKED);
 }
 
+/* Wait until the store has it. Only when nothing older is there to ask the origin about, so that
+ * what is always validated is not held up by each 304's commit. */
+static enum step
+await_commit(struct request *req)
+{
+    enum err rc = join(req);
+
+    if (rc == ERR_CLOSED) {
+        fill_unref(&req->fill);
+        return request_goto(req, REQUEST_ALONE);
+    }
+    if (rc != OK)
+        return request_answer_error(req, rc, err_text(rc));
+    req->awaits_commit = true;
+    loop_timer_set(req->proxy->loop, &req->timer, COMMIT_WAIT_MS);
+    return request_goto(req, REQUEST_PARKED);
+}
+
 /* Nothing stored does: join the fetch under way for this key, or begin one. */
 static enum step
 fetch_together(struct request *req, const struct lookup_finding *finding)
@@ -261,7 +282,9 @@ fetch_together(struct request *req, const struct lookup_finding *finding)
         if (created)
             return start_feed(req, finding);
         how = way_join(req->proxy->shared->store, req->fill, &question, &verdict);
-        if (how != WAY_JOIN_REPLACE)
+        if (how == WAY_JOIN_COMMIT && !finding->found)
+            return await_commit(req);
+        if (how != WAY_JOIN_COMMIT && how != WAY_JOIN_REPLACE)
             return join_fill(req, how, &verdict);
         fill_delist(req->fill); /* of no use any more; who reads it goes on */
         fill_unref(&req->fill);

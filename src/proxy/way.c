@@ -50,6 +50,14 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
     return rc;
 }
 
+/* It is whole, waits for its commit, and has what a condition is made of. */
+static bool
+can_be_validated(struct fill *fill, const struct cache_object *object)
+{
+    return fill_state(fill) == FILL_DONE && fill_is_storing(fill) &&
+           (object->etag.len > 0 || object->last_modified_s >= 0);
+}
+
 enum way_join
 way_join(struct store *store, struct fill *fill, const struct lookup_question *question,
          struct lookup_verdict *verdict)
@@ -67,5 +75,9 @@ way_join(struct store *store, struct fill *fill, const struct lookup_question *q
         return WAY_JOIN_ALONE;
     lookup_judge(question->settings, question->request, question->cc, &head->object, false,
                  question->now_s, verdict);
-    return verdict->use == LOOKUP_FRESH ? WAY_JOIN_USE : WAY_JOIN_REPLACE;
+    if (verdict->use == LOOKUP_FRESH)
+        return WAY_JOIN_USE;
+    return verdict->use == LOOKUP_VALIDATE && can_be_validated(fill, &head->object)
+               ? WAY_JOIN_COMMIT
+               : WAY_JOIN_REPLACE;
 }

@@ -319,6 +319,31 @@ what_is_not_stored_is_paced_by_its_slowest_reader(void **state)
     fill_unref(&fill);
 }
 
+/* Who can only use what the store has is woken when it has it, and not before. */
+static void
+readers_are_woken_by_the_commit(void **state)
+{
+    struct bench *bench = *state;
+    struct fill *fill = open_new(bench, "k");
+    struct store_key key = key_of("k");
+
+    publish(fill, REASON_STORED, true, 100);
+    feed_all(fill, 100);
+    assert_false(fill_is_settled(fill));
+    fill_finish(fill);
+    for (unsigned i = 0; !fill_is_settled(fill) && i < WAIT_TRIES; i++)
+        usleep(WAIT_STEP_US);
+    assert_true(fill_is_settled(fill));
+    assert_false(fill_is_under_way(bench->table, &key));
+    assert_true(is_stored(bench, "k", 100));
+    fill_unref(&fill);
+    fill = open_new(bench, "unstored");
+    publish(fill, REASON_NO_STORE, false, 0);
+    assert_true(fill_is_settled(fill)); /* nothing to wait for */
+    fill_fail(fill, ERR_CANCELLED, "test");
+    fill_unref(&fill);
+}
+
 /* The store gives up on an object half-way: who reads it gets all of it, who comes later would miss
  * what was dropped in between and is told so. */
 static void
@@ -394,6 +419,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_stored_is_paced_by_its_slowest_reader, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(readers_are_woken_by_the_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_joins_too_late_is_sent_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_of_a_large_object_goes_on_from_the_store,
                                         set_up, tear_down),

@@ -309,3 +309,55 @@ def test_large_fills_side_by_side(origin, start_edge):
     assert wrong == []
     assert origin.count() == 3
     edge.expect_stats(fills_open=0, fill_bytes=0, fill_waiters=0)
+
+
+@pytest.mark.edge(settings={"store.batch_time": "500ms"})
+@pytest.mark.parametrize("directive", ["no-cache", "max-age=0", "no-cache, max-age=600"])
+def test_who_comes_before_the_commit_has_it_validated(origin, edge, directive):
+    """RFC 9111 section 5.2.2.4: what is only on its way to disk is validated like what is there."""
+    fields = {"Cache-Control": directive, "ETag": '"v1"'}
+    origin.serve("/a", 200, fields, b"hello")
+    assert edge.get("/a").body == b"hello"
+    origin.forget("/a")
+    clients = [edge.client() for _ in range(3)]
+    for client in clients:
+        client.send_request("GET", "/a")
+    held = origin.next_request()
+    assert held["If-None-Match"] == '"v1"'
+    edge.wait_for(cache_collapsed=2)
+    held.reply(304, fields)
+    for client in clients:
+        response = client.read_response()
+        assert (response.status, response.body) == (200, b"hello")
+    edge.expect_stats(origin_requests=2, cache_revalidated=1, fill_waiters=0)
+
+
+@pytest.mark.edge(settings={"store.batch_time": "10s"})
+def test_a_commit_that_takes_long_is_not_waited_for(origin, edge):
+    """After a second the origin is asked without a condition."""
+    origin.serve("/a", 200, {"Cache-Control": "no-cache", "ETag": '"v1"'}, b"hello")
+    edge.get("/a")
+    origin.forget("/a")
+    client = edge.client()
+    client.send_request("GET", "/a")
+    held = origin.next_request()
+    assert held.get("If-None-Match") is None
+    held.reply(200, FRESH, b"new")
+    assert client.read_response().body == b"new"
+
+
+@pytest.mark.edge(settings={"store.batch_time": "10s"})
+def test_what_cannot_be_validated_waits_for_no_commit(origin, edge):
+    """Stale from the start, stored for its stale window, without a validator."""
+    fields = {"Cache-Control": "max-age=10, stale-if-error=600", "Age": "60"}
+    origin.serve("/a", 200, fields, b"hello")
+    edge.get("/a")
+    origin.forget("/a")
+    first, second = edge.client(), edge.client()
+    first.send_request("GET", "/a")
+    held = origin.next_request()
+    second.send_request("GET", "/a")
+    edge.wait_for(cache_collapsed=1)  # a fetch that others may join, begun at once
+    held.reply(200, FRESH, b"again")
+    assert first.read_response().body == second.read_response().body == b"again"
+    edge.expect_stats(origin_requests=2)
