@@ -3,7 +3,8 @@
  * cache_object.vary begins with the fields that the site has in its key, whatever the response says
  * of them: "=name: value LF" each, or "=name LF" for what the request did not have. Their lines are
  * kept byte for byte, in order, with a byte of 0x1f between them that no value can hold: no two
- * requests that the origin could tell apart have one text.
+ * requests that the origin could tell apart have one text. The cookies that the site has in its key
+ * follow in the same form, "=;name: ..." each, with their "=" before the value.
  *
  * Then it holds a line for every nominated field: "name: value LF", or "name LF" when the
  * request did not have it. Values have their field lines joined by ", " and the blanks around
@@ -15,11 +16,18 @@
 
 #include "cache/object.h"
 
-enum { CACHE_VARY_NAMES_MAX = 64 };
+enum { CACHE_VARY_NAMES_MAX = 64, CACHE_LINES_MARK = 0x1f };
 
 /* The text for the site's names (lower case) and this request; empty without names. ERR_NOMEM. */
 MUST_USE enum err cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
                                     const struct http_fields *request, struct slice *out_keyed);
+
+/* Adds the site's cookies to that text. A cookie of that name is found behind ";" and behind ",",
+ * blanks and all, and reaches to the next ";": some origins read them one way, some the other, and
+ * what any of them could take for the cookie must tell two requests apart. ERR_NOMEM. */
+MUST_USE enum err
+cache_keyed_add_cookies(struct arena *arena, const char *const *cookies, size_t cookies_n,
+                        const struct http_fields *request, struct slice *keyed);
 
 /* `keyed` and the nominated names (lower case, sorted, once each) with the request's values, blanks
  * normalised, as stored in cache_object.vary. *out_variant: its hash, 0 and empty text when the

@@ -3,7 +3,7 @@
 #define BRINK_DAEMON_ADMIN_JSON_H
 
 #include "base/arena.h"
-#include "storage/store.h"
+#include "cache/purge.h"
 
 struct json_t; /* jansson's */
 
@@ -18,9 +18,11 @@ struct admin_order {
     bool soft;
 };
 
-/* On ERR_SYNTAX *out_answer is the answer's body, the caller's to json_decref. ERR_NOMEM. */
-MUST_USE enum err admin_order_parse(struct arena *arena, struct slice body, struct admin_order *out,
-                                    struct json_t **out_answer);
+/* `sites`: how URLs become keys. On ERR_SYNTAX *out_answer is the answer's body, the caller's to
+ * json_decref. ERR_NOMEM. */
+MUST_USE enum err
+admin_order_parse(struct arena *arena, const struct purge_sites *sites, struct slice body,
+                  struct admin_order *out, struct json_t **out_answer);
 
 /* {"error": what, "hint": what to do}; NULL when out of memory. */
 struct json_t *admin_error(const char *hint, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -30,7 +32,7 @@ struct json_t *admin_text(struct slice text);
 
 /* What is stored under an absolute URL: {"url", "variants": [...]}. ERR_SYNTAX: no such URL;
  * ERR_NOT_FOUND: nothing; ERR_NOMEM. *out is the caller's. */
-MUST_USE enum err
-admin_inspect(struct store_reader *reader, struct slice url, int64_t now_s, struct json_t **out);
+MUST_USE enum err admin_inspect(struct store_reader *reader, const struct purge_sites *sites,
+                                struct slice url, int64_t now_s, struct json_t **out);
 
 #endif

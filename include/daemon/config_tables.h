@@ -15,6 +15,7 @@ enum config_kind {
     KIND_text,
     KIND_hosts,
     KIND_names,
+    KIND_words,
     KIND_networks,
     KIND_ttls,
 };
@@ -41,7 +42,8 @@ struct config_origin {
 struct config_site {
     struct site_settings settings;
     struct config_ttls status_ttls;
-    struct config_texts hosts, targeted_fields, key_fields, upgrades;
+    struct config_texts hosts, targeted_fields, key_fields, key_cookies, upgrades;
+    struct config_texts query_drop, query_keep;
     const char *origin_name; /* NULL: the only one */
 };
 

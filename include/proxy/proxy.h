@@ -4,6 +4,7 @@
 #define BRINK_PROXY_PROXY_H
 
 #include "cache/fresh.h"
+#include "cache/target.h"
 #include "proxy/exchange.h"
 #include "proxy/origin.h"
 #include "proxy/rate.h"
@@ -20,7 +21,10 @@ struct site_settings {
     bool pass;                     /* never look up nor store */
     const char *const *key_fields; /* names, lower case: part of the key, so passed on */
     size_t key_fields_n;
-    const char *const *upgrades; /* protocols that a connection may change to, lower case */
+    const char *const *key_cookies; /* names of cookies whose values are part of the key */
+    size_t key_cookies_n;
+    struct cache_target_rules target; /* not when `pass` */
+    const char *const *upgrades;      /* protocols that a connection may change to, lower case */
     size_t upgrades_n;
 };
 

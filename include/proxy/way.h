@@ -21,10 +21,11 @@ struct way {
     enum lookup_kind kind;
     enum cache_reason reason; /* why LOOKUP_PASS */
 };
-/* `host`: normalised. `upgrade`: from way_upgrade. Texts in the arena. ERR_NOMEM. */
-MUST_USE enum err way_begin(struct arena *arena, const struct site_settings *site,
-                            struct slice scheme, struct slice host, const struct http_request *http,
-                            struct slice upgrade, struct way *out);
+/* `host`: normalised. `upgrade`: from way_upgrade. The path and query of `http` become what the
+ * site wants of them, for the key and for the origin alike. Texts in the arena. ERR_NOMEM. */
+MUST_USE enum err
+way_begin(struct arena *arena, const struct site_settings *site, struct slice scheme,
+          struct slice host, struct http_request *http, struct slice upgrade, struct way *out);
 
 /* May this request be answered from an object on its way in? */
 enum way_join {

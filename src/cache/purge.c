@@ -2,28 +2,48 @@
  * normalisation as a request's key, else a purge would miss what it names. */
 #include "cache/purge.h"
 
-/* The key of an absolute URL. */
+/* Scheme and authority in their normal form. */
 static enum err
-key_of(struct arena *arena, struct slice text, struct store_key *out)
+parse(struct arena *arena, struct slice text, struct url *out)
 {
-    struct url url;
-    struct slice scheme, host;
-    enum err rc = url_parse(text, &url);
+    enum err rc = url_parse(text, out);
 
     if (rc != OK)
         return rc;
-    scheme = slice_is_nocase(url.scheme, "https") ? SLICE("https") : SLICE("http");
-    rc = url_normal_host(arena, scheme, url.authority, &host);
+    out->scheme = slice_is_nocase(out->scheme, "https") ? SLICE("https") : SLICE("http");
+    return url_normal_host(arena, out->scheme, out->authority, &out->authority);
+}
+
+/* `rules`: NULL for none. */
+static enum err
+build_key(struct arena *arena, const struct cache_target_rules *rules, struct url *url,
+          struct store_key *out)
+{
+    enum err rc = OK;
+
+    if (rules != NULL)
+        rc = cache_target_apply(arena, rules, &url->path, &url->query);
     if (rc == OK)
-        rc = cache_key_build(arena, scheme, host, url.path, url.query, out);
+        rc = cache_key_build(arena, url->scheme, url->authority, url->path, url->query, out);
     return rc;
 }
 
+static const struct cache_target_rules *
+rules_of(const struct purge_sites *sites, const struct url *url)
+{
+    return sites == NULL ? NULL : sites->rules(sites->arg, url->authority);
+}
+
 enum err
-purge_url(struct arena *arena, struct slice url, bool soft, struct store_purge *out)
+purge_url(struct arena *arena, const struct purge_sites *sites, struct slice text, bool soft,
+          struct store_purge *out)
 {
     struct store_key key;
-    enum err rc = key_of(arena, url, &key);
+    struct url url;
+    enum err rc = parse(arena, text, &url);
+
+    if (rc == OK)
+        rc = build_key(arena, rules_of(sites, &url), &url, &key);
 
     if (rc == OK)
         *out = (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = key.text};
@@ -31,15 +51,23 @@ purge_url(struct arena *arena, struct slice url, bool soft, struct store_purge *
 }
 
 static enum err
-prefix_row(struct arena *arena, struct slice scheme, struct slice prefix, bool soft,
-           struct store_purge *out)
+prefix_row(struct arena *arena, const struct purge_sites *sites, struct slice scheme,
+           struct slice prefix, bool soft, struct store_purge *out)
 {
+    struct cache_target_rules case_alone = {0};
+    const struct cache_target_rules *rules;
     struct store_key key;
-    struct slice url;
-    enum err rc = arena_printf(arena, &url, "%.*s%.*s", SLICE_ARGS(scheme), SLICE_ARGS(prefix));
+    struct slice text;
+    struct url url;
+    enum err rc = arena_printf(arena, &text, "%.*s%.*s", SLICE_ARGS(scheme), SLICE_ARGS(prefix));
 
     if (rc == OK)
-        rc = key_of(arena, url, &key);
+        rc = parse(arena, text, &url);
+    if (rc != OK)
+        return rc;
+    rules = rules_of(sites, &url);
+    case_alone.ignore_case = rules != NULL && rules->ignore_case;
+    rc = build_key(arena, &case_alone, &url, &key);
     if (rc == OK)
         *out = (struct store_purge){.kind = STORE_PURGE_PREFIX, .soft = soft, .text = key.text};
     return rc;
@@ -57,17 +85,17 @@ has_scheme(struct slice text)
 }
 
 enum err
-purge_prefix(struct arena *arena, struct slice prefix, bool soft, struct store_purge out[2],
-             size_t *out_n)
+purge_prefix(struct arena *arena, const struct purge_sites *sites, struct slice prefix, bool soft,
+             struct store_purge out[2], size_t *out_n)
 {
     bool one = has_scheme(prefix);
     enum err rc;
 
     if (prefix.len == 0 || prefix.len > INT32_MAX)
         return ERR_SYNTAX;
-    rc = prefix_row(arena, one ? SLICE("") : SLICE("http://"), prefix, soft, &out[0]);
+    rc = prefix_row(arena, sites, one ? SLICE("") : SLICE("http://"), prefix, soft, &out[0]);
     if (rc == OK && !one)
-        rc = prefix_row(arena, SLICE("https://"), prefix, soft, &out[1]);
+        rc = prefix_row(arena, sites, SLICE("https://"), prefix, soft, &out[1]);
     if (rc == OK)
         *out_n = one ? 1 : 2;
     return rc;
@@ -138,35 +166,40 @@ origin_of(struct slice key)
 /* What a Location or Content-Location names, when it is of the same origin: others could be made to
  * forget what is not theirs (RFC 9111 section 4.4). */
 static enum err
-add_named(struct arena *arena, const struct url *base, const struct http_field *field,
-          struct store_purge *rows, size_t *n)
+add_named(struct arena *arena, const struct cache_target_rules *rules, const struct url *base,
+          const struct http_field *field, struct store_purge *rows, size_t *n)
 {
-    struct slice rest = field->value, reference, url;
+    struct slice rest = field->value, reference, text;
     struct store_key key;
+    struct url url;
     enum err rc;
 
     (void)slice_cut(&rest, '#', &reference);
-    rc = url_resolve(arena, base, reference, &url);
+    rc = url_resolve(arena, base, reference, &text);
     if (rc == OK)
-        rc = key_of(arena, url, &key);
+        rc = parse(arena, text, &url);
+    if (rc == OK)
+        rc = build_key(arena, rules, &url, &key);
     if (rc == OK && slice_equal(origin_of(key.text), origin_of(rows[0].text)))
         add_once(rows, n, key.text);
     return rc == ERR_NOMEM ? rc : OK; /* what is no reference names nothing */
 }
 
 enum err
-purge_invalidated(struct arena *arena, const struct url *base, const struct http_response *response,
+purge_invalidated(struct arena *arena, const struct cache_target_rules *rules,
+                  const struct url *base, const struct http_response *response,
                   struct store_purge out[PURGE_INVALIDATED_MAX], size_t *out_n)
 {
     static const enum http_token names[] = {HTTP_LOCATION, HTTP_CONTENT_LOCATION};
-    struct slice scheme = slice_is_nocase(base->scheme, "https") ? SLICE("https") : SLICE("http");
-    struct slice host;
+    struct url own = *base;
     struct store_key key;
     size_t n = 0;
-    enum err rc = url_normal_host(arena, scheme, base->authority, &host);
+    enum err rc;
 
+    own.scheme = slice_is_nocase(base->scheme, "https") ? SLICE("https") : SLICE("http");
+    rc = url_normal_host(arena, own.scheme, base->authority, &own.authority);
     if (rc == OK)
-        rc = cache_key_build(arena, scheme, host, base->path, base->query, &key);
+        rc = build_key(arena, rules, &own, &key);
     if (rc != OK)
         return rc;
     add_once(out, &n, key.text);
@@ -174,7 +207,7 @@ purge_invalidated(struct arena *arena, const struct url *base, const struct http
         const struct http_field *field = http_fields_get(&response->fields, names[i]);
 
         if (field != NULL && http_fields_next(&response->fields, field) == NULL)
-            rc = add_named(arena, base, field, out, &n);
+            rc = add_named(arena, rules, base, field, out, &n);
     }
     *out_n = n;
     return rc;

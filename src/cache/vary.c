@@ -5,7 +5,7 @@
 #include "http/field.h"
 #include "http/steering.h"
 
-enum { LABEL_VARIANT = 'v', KEYED_MARK = '=', LINES_MARK = 0x1f };
+enum { LABEL_VARIANT = 'v', KEYED_MARK = '=' };
 
 /* Where a normalised value goes: into `out`, or, when that is NULL, against `want`. */
 struct sink {
@@ -187,7 +187,7 @@ enum err
 cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
                   const struct http_fields *request, struct slice *out_keyed)
 {
-    static const char keyed_mark = KEYED_MARK, lines_mark = LINES_MARK;
+    static const char keyed_mark = KEYED_MARK, lines_mark = CACHE_LINES_MARK;
     struct http_out text;
 
     *out_keyed = SLICE_NONE;

@@ -14,6 +14,7 @@
 #include "daemon/metrics.h"
 #include "net/httpd.h"
 #include "net/loop.h"
+#include "proxy/way.h"
 
 enum { HEAD_MAX = 64 << 10 };
 
@@ -140,10 +141,26 @@ on_stats(struct admin *admin, struct httpd_request *request)
 
 /* --- what is stored --- */
 
+static const struct cache_target_rules *
+rules_for(const void *settings, struct slice host)
+{
+    const struct site_settings *site = way_site(settings, host);
+
+    return site == NULL || site->pass ? NULL : &site->target;
+}
+
+/* An URL of an operator is looked up as a client's would be. */
+static struct purge_sites
+sites_of(const struct admin *admin)
+{
+    return (struct purge_sites){rules_for, &admin->config->proxy};
+}
+
 static void
 on_inspect(struct admin *admin, struct httpd_request *request)
 {
     static const char hint[] = "ask for /inspect?url=http%3A%2F%2Fwww.example.com%2Fpage";
+    struct purge_sites sites = sites_of(admin);
     char *url = httpd_query(request, "url");
     json_t *value = NULL;
     enum err rc;
@@ -152,7 +169,7 @@ on_inspect(struct admin *admin, struct httpd_request *request)
         answer_error(&request, 400, "no URL is given", hint);
         return;
     }
-    rc = admin_inspect(admin->reader, slice_from_str(url), loop_wall_s(), &value);
+    rc = admin_inspect(admin->reader, &sites, slice_from_str(url), loop_wall_s(), &value);
     if (rc == OK) {
         answer_json(&request, 200, value);
     } else if (rc == ERR_NOT_FOUND) {
@@ -238,8 +255,10 @@ static void
 begin_purge(struct purge_job *job)
 {
     struct store_done done = {on_store_done, job};
+    struct purge_sites sites = sites_of(job->admin);
     json_t *answer = NULL;
-    enum err rc = admin_order_parse(&job->arena, httpd_body(job->request), &job->order, &answer);
+    enum err rc =
+        admin_order_parse(&job->arena, &sites, httpd_body(job->request), &job->order, &answer);
 
     if (rc == ERR_SYNTAX) {
         answer_json(&job->request, 400, answer);

@@ -51,7 +51,8 @@ refuse(json_t *answer, json_t **out_answer)
 }
 
 static enum err
-add_item(struct arena *arena, struct slice text, struct admin_order *order)
+add_item(struct arena *arena, const struct purge_sites *sites, struct slice text,
+         struct admin_order *order)
 {
     struct store_purge *row = &order->rows[order->rows_n];
     size_t n = 1;
@@ -59,7 +60,7 @@ add_item(struct arena *arena, struct slice text, struct admin_order *order)
 
     switch (order->what[0]) {
     case 'f':
-        rc = purge_url(arena, text, order->soft, row);
+        rc = purge_url(arena, sites, text, order->soft, row);
         break;
     case 'h':
         rc = purge_host(arena, text, order->soft, row);
@@ -68,7 +69,7 @@ add_item(struct arena *arena, struct slice text, struct admin_order *order)
         rc = purge_tag(text, order->soft, row);
         break;
     default:
-        rc = purge_prefix(arena, text, order->soft, row, &n);
+        rc = purge_prefix(arena, sites, text, order->soft, row, &n);
         break;
     }
     if (rc == OK)
@@ -92,7 +93,8 @@ hint_for(const char *what)
 }
 
 static enum err
-read_items(struct arena *arena, const json_t *items, struct admin_order *order, json_t **out_answer)
+read_items(struct arena *arena, const struct purge_sites *sites, const json_t *items,
+           struct admin_order *order, json_t **out_answer)
 {
     size_t n = json_array_size(items);
 
@@ -113,8 +115,8 @@ read_items(struct arena *arena, const json_t *items, struct admin_order *order, 
         enum err rc = ERR_SYNTAX;
 
         if (json_is_string(item))
-            rc =
-                add_item(arena, slice_of(json_string_value(item), json_string_length(item)), order);
+            rc = add_item(arena, sites, slice_of(json_string_value(item), json_string_length(item)),
+                          order);
         if (rc == ERR_NOMEM)
             return rc;
         if (rc != OK)
@@ -164,7 +166,8 @@ read_members(json_t *root, struct admin_order *order, json_t **out_answer)
 }
 
 static enum err
-read_order(struct arena *arena, json_t *root, struct admin_order *order, json_t **out_answer)
+read_order(struct arena *arena, const struct purge_sites *sites, json_t *root,
+           struct admin_order *order, json_t **out_answer)
 {
     enum err rc;
 
@@ -174,7 +177,7 @@ read_order(struct arena *arena, json_t *root, struct admin_order *order, json_t 
     if (rc != OK)
         return rc;
     if (order->what[0] != 'p' || order->what[1] != 'u')
-        return read_items(arena, json_object_get(root, order->what), order, out_answer);
+        return read_items(arena, sites, json_object_get(root, order->what), order, out_answer);
     if (!json_is_true(json_object_get(root, order->what)))
         return refuse(
             admin_error("write true, or name what is to go", "\"purge_everything\" is not true"),
@@ -201,8 +204,8 @@ malformed(const json_error_t *error)
 }
 
 enum err
-admin_order_parse(struct arena *arena, struct slice body, struct admin_order *out,
-                  json_t **out_answer)
+admin_order_parse(struct arena *arena, const struct purge_sites *sites, struct slice body,
+                  struct admin_order *out, json_t **out_answer)
 {
     json_error_t error;
     json_t *root =
@@ -212,7 +215,7 @@ admin_order_parse(struct arena *arena, struct slice body, struct admin_order *ou
     memset(out, 0, sizeof(*out));
     if (root == NULL)
         return refuse(malformed(&error), out_answer);
-    rc = read_order(arena, root, out, out_answer);
+    rc = read_order(arena, sites, root, out, out_answer);
     json_decref(root);
     return rc;
 }
@@ -239,6 +242,8 @@ vary_value(struct slice name, struct slice value)
 {
     static const char *const secrets[] = {"authorization", "cookie", "proxy-authorization"};
 
+    if (slice_starts(name, SLICE("=;")))
+        return json_string("(a secret)"); /* a cookie */
     if (slice_starts(name, SLICE("=")))
         name = slice_skip(name, 1);
     for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
@@ -328,7 +333,8 @@ variants_of(struct store_reader *reader, struct slice key_text, int64_t now_s)
 }
 
 enum err
-admin_inspect(struct store_reader *reader, struct slice url, int64_t now_s, json_t **out)
+admin_inspect(struct store_reader *reader, const struct purge_sites *sites, struct slice url,
+              int64_t now_s, json_t **out)
 {
     struct store_purge row; /* a purge and a look-up name an object by the same key */
     struct arena arena;
@@ -336,7 +342,7 @@ admin_inspect(struct store_reader *reader, struct slice url, int64_t now_s, json
     enum err rc;
 
     arena_init(&arena, 0);
-    rc = purge_url(&arena, url, false, &row);
+    rc = purge_url(&arena, sites, url, false, &row);
     if (rc == OK) {
         variants = variants_of(reader, row.text, now_s);
         if (json_array_size(variants) == 0)

@@ -1,11 +1,14 @@
 /* What only a whole site shows: names that refer to nothing, values that contradict each other.
  * Also puts the sites into the proxy's settings. */
 #include "daemon/config_load.h"
-#include "http/msg.h"
+#include "http/chars.h"
+#include "http/field.h"
 
 enum {
-    KEY_FIELDS_MAX = 16,    /* each is sought in every request of the site */
-    TARGETED_FIELDS_MAX = 8 /* ... in every response */
+    KEY_FIELDS_MAX = 16,     /* each is sought in every request of the site */
+    KEY_COOKIES_MAX = 16,    /* likewise */
+    TARGETED_FIELDS_MAX = 8, /* ... in every response */
+    PARAMETERS_MAX = 64      /* with each of which a query's are compared */
 };
 
 static const char *
@@ -119,6 +122,73 @@ check_site_key_fields(struct config_load *load, size_t i)
     site->settings.key_fields_n = site->key_fields.n;
 }
 
+/* A name of a parameter as it stands in a query, perhaps with a "*" at its end. */
+static bool
+is_parameter(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (c == '*' ? i + 1 < name.len
+                     : c == '&' || c == '=' || (c != '%' && !char_is(c, CH_QUERY)))
+            return false;
+    }
+    return true;
+}
+
+static void
+check_parameters(struct config_load *load, size_t i, const char *directive,
+                 const struct config_texts *names)
+{
+    if (names->n > PARAMETERS_MAX)
+        config_load_fault(load, load->site_lines[i],
+                          "%s names %zu parameters, each compared with those of every query; name "
+                          "%d at most",
+                          directive, names->n, PARAMETERS_MAX);
+    for (size_t j = 0; j < names->n; j++)
+        if (!is_parameter(slice_from_str(names->items[j])))
+            config_load_fault(load, load->site_lines[i],
+                              "%s: \"%s\" is no name of a parameter; write what stands before "
+                              "the =, with * for any ending",
+                              directive, names->items[j]);
+}
+
+static void
+check_site_target(struct config_load *load, size_t i)
+{
+    struct config_site *site = &load->sites[i];
+    struct cache_target_rules *rules = &site->settings.target;
+
+    check_parameters(load, i, "query_drop", &site->query_drop);
+    check_parameters(load, i, "query_keep", &site->query_keep);
+    if (site->query_drop.n > 0 && site->query_keep.n > 0)
+        config_load_fault(load, load->site_lines[i],
+                          "query_drop and query_keep exclude each other; take one of them away");
+    rules->drop = site->query_drop.items;
+    rules->drop_n = site->query_drop.n;
+    rules->keep = site->query_keep.items;
+    rules->keep_n = site->query_keep.n;
+}
+
+static void
+check_site_cookies(struct config_load *load, size_t i)
+{
+    struct config_site *site = &load->sites[i];
+
+    if (site->key_cookies.n > KEY_COOKIES_MAX)
+        config_load_fault(
+            load, load->site_lines[i],
+            "key_cookies names %zu cookies, each sought in every request; name %d at most",
+            site->key_cookies.n, KEY_COOKIES_MAX);
+    for (size_t j = 0; j < site->key_cookies.n; j++)
+        if (!http_is_token(slice_from_str(site->key_cookies.items[j])))
+            config_load_fault(load, load->site_lines[i],
+                              "key_cookies: \"%s\" is no name of a cookie; take it away",
+                              site->key_cookies.items[j]);
+    site->settings.key_cookies = site->key_cookies.items;
+    site->settings.key_cookies_n = site->key_cookies.n;
+}
+
 static void
 check_site_targeted(struct config_load *load, size_t i)
 {
@@ -154,6 +224,8 @@ config_load_check_sites(struct config_load *load)
         check_site_hosts(load, i);
         check_site_targeted(load, i);
         check_site_key_fields(load, i);
+        check_site_cookies(load, i);
+        check_site_target(load, i);
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
         load->sites[i].settings.hosts_n = load->sites[i].hosts.n;
         load->sites[i].settings.upgrades = load->sites[i].upgrades.items;

@@ -45,6 +45,8 @@ static const struct {
                     sizeof(struct config_texts), true},
     [KIND_names] = {"list of names", "write each once, such as {\"websocket\"} or {\"X-Device\"}",
                     sizeof(struct config_texts), true},
+    [KIND_words] = {"list of words", "write each once, such as {\"fbclid\", \"utm_*\"}",
+                    sizeof(struct config_texts), true},
     [KIND_networks] = {"list of networks",
                        "write addresses such as {\"127.0.0.1\", \"10.0.0.0/8\"}",
                        sizeof(struct config_networks), true},
@@ -335,6 +337,38 @@ set_names(struct arena *arena, const struct config_directive *directive, void *f
     return OK;
 }
 
+/* Words whose case counts: visible ASCII. */
+static enum err
+set_words(struct arena *arena, const struct config_directive *directive, void *field,
+          const struct slice *values, size_t values_n, char *why, size_t why_cap)
+{
+    const char **items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
+    size_t n = 0;
+
+    if (items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < values_n; i++) {
+        struct slice copy;
+        bool visible = true;
+
+        for (size_t j = 0; j < values[i].len; j++)
+            visible = visible && values[i].ptr[j] > 0x20 && values[i].ptr[j] < 0x7f;
+        if (values[i].len == 0)
+            continue;
+        if (arena_printf(arena, &copy, "%.*s", SLICE_ARGS(values[i])) != OK)
+            return ERR_NOMEM;
+        if (!visible || has_text(items, n, copy.ptr)) {
+            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
+                           SLICE_ARGS(values[i]), visible ? "there twice" : "not a word",
+                           kinds[KIND_words].wanted);
+            return ERR_SYNTAX;
+        }
+        items[n++] = copy.ptr;
+    }
+    *(struct config_texts *)field = (struct config_texts){items, n};
+    return OK;
+}
+
 static enum err
 set_networks(struct arena *arena, const struct config_directive *directive, void *field,
              const struct slice *values, size_t values_n, char *why, size_t why_cap)
@@ -439,6 +473,8 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
         return set_hosts(arena, directive, field, values, values_n, why, why_cap);
     case KIND_names:
         return set_names(arena, directive, field, values, values_n, why, why_cap);
+    case KIND_words:
+        return set_words(arena, directive, field, values, values_n, why, why_cap);
     case KIND_networks:
         return set_networks(arena, directive, field, values, values_n, why, why_cap);
     case KIND_ttls:

@@ -64,7 +64,7 @@ feed_hold_for_invalidation(struct feed *feed, const struct http_response *respon
 
     if (!purge_invalidates(feed->request.method, response->status) ||
         url_parse_authority(feed->host, &base.host, &base.port) != OK ||
-        purge_invalidated(&feed->arena, &base, response, rows, &rows_n) != OK)
+        purge_invalidated(&feed->arena, &feed->site->target, &base, response, rows, &rows_n) != OK)
         return false;
     for (size_t i = 0; i < rows_n; i++)
         if (is_known(feed, &rows[i]))

@@ -33,10 +33,14 @@ way_upgrade(struct arena *arena, const struct site_settings *site, const struct 
 
 enum err
 way_begin(struct arena *arena, const struct site_settings *site, struct slice scheme,
-          struct slice host, const struct http_request *http, struct slice upgrade, struct way *out)
+          struct slice host, struct http_request *http, struct slice upgrade, struct way *out)
 {
-    enum err rc = cache_key_build(arena, scheme, host, http->path, http->query, &out->key);
+    enum err rc = OK;
 
+    if (!site->pass)
+        rc = cache_target_apply(arena, &site->target, &http->path, &http->query);
+    if (rc == OK)
+        rc = cache_key_build(arena, scheme, host, http->path, http->query, &out->key);
     out->keyed = SLICE_NONE;
     cachectl_parse(&http->fields, &out->cc);
     out->kind = lookup_classify(http, &out->reason);
@@ -47,6 +51,9 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
     if (rc == OK && out->kind == LOOKUP_CACHE)
         rc = cache_keyed_build(arena, site->key_fields, site->key_fields_n, &http->fields,
                                &out->keyed);
+    if (rc == OK && out->kind == LOOKUP_CACHE)
+        rc = cache_keyed_add_cookies(arena, site->key_cookies, site->key_cookies_n, &http->fields,
+                                     &out->keyed);
     return rc;
 }
 

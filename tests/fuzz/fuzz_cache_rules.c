@@ -205,7 +205,7 @@ check_rules(struct both *both)
     base.query = both->request.query;
     if (both->request.path.len > 0 && both->request.path.ptr[0] == '/' &&
         url_parse_authority(both->request.host, &base.host, &base.port) == OK) {
-        if (purge_invalidated(&both->arena, &base, &both->response, rows, &rows_n) != OK)
+        if (purge_invalidated(&both->arena, NULL, &base, &both->response, rows, &rows_n) != OK)
             UNREACHABLE();
         ASSERT(rows_n >= 1 && rows_n <= PURGE_INVALIDATED_MAX);
     }

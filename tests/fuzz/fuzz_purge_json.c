@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     enum err rc;
 
     arena_init(&arena, 0);
-    rc = admin_order_parse(&arena, slice_of(data, len), &order, &answer);
+    rc = admin_order_parse(&arena, NULL, slice_of(data, len), &order, &answer);
     if (rc == OK) {
         ASSERT(answer == NULL && order.what != NULL);
         ASSERT(order.rows_n > 0 && order.items_n <= ADMIN_PURGE_ITEMS_MAX);

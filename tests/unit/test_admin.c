@@ -49,8 +49,8 @@ orders_become_rows(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(admin_order_parse(&arena, slice_from_str(cases[i].body), &order, &answer),
-                         OK);
+        assert_int_equal(
+            admin_order_parse(&arena, NULL, slice_from_str(cases[i].body), &order, &answer), OK);
         assert_null(answer);
         assert_string_equal(order.what, cases[i].what);
         assert_int_equal(order.items_n, cases[i].items);
@@ -112,8 +112,9 @@ unclear_orders_are_refused(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(admin_order_parse(&arena, slice_from_str(cases[i].body), &order, &answer),
-                         ERR_SYNTAX);
+        assert_int_equal(
+            admin_order_parse(&arena, NULL, slice_from_str(cases[i].body), &order, &answer),
+            ERR_SYNTAX);
         error = json_string_value(json_object_get(answer, "error"));
         assert_non_null(error);
         assert_memory_equal(error, cases[i].error, strlen(cases[i].error));
@@ -142,7 +143,7 @@ long_orders_are_refused(void **state)
         text = json_dumps(root, 0);
         assert_non_null(text);
         arena_init(&arena, 0);
-        rc = admin_order_parse(&arena, slice_from_str(text), &order, &answer);
+        rc = admin_order_parse(&arena, NULL, slice_from_str(text), &order, &answer);
         assert_int_equal(rc, extra == 0 ? OK : ERR_SYNTAX);
         json_decref(answer);
         json_decref(root);
@@ -274,7 +275,8 @@ every_variant_is_shown(void **state)
     stale.vary = SLICE("accept: x/b\naccept-encoding: gzip\n");
     keep(box, "http://a.test/x", 1, &fresh);
     keep(box, "http://a.test/x", 2, &stale);
-    assert_int_equal(admin_inspect(box->reader, SLICE("http://A.test:80/x"), 1020, &value), OK);
+    assert_int_equal(admin_inspect(box->reader, NULL, SLICE("http://A.test:80/x"), 1020, &value),
+                     OK);
     assert_string_equal(json_string_value(json_object_get(value, "url")), "http://a.test/x");
     variants = json_object_get(value, "variants");
     assert_int_equal(json_array_size(variants), 2);
@@ -303,11 +305,11 @@ what_is_not_stored_is_not_found(void **state)
     struct box *box = *state;
     json_t *value = NULL;
 
-    assert_int_equal(admin_inspect(box->reader, SLICE("http://a.test/no"), 0, &value),
+    assert_int_equal(admin_inspect(box->reader, NULL, SLICE("http://a.test/no"), 0, &value),
                      ERR_NOT_FOUND);
     json_decref(value);
     value = NULL;
-    assert_int_equal(admin_inspect(box->reader, SLICE("/relative"), 0, &value), ERR_SYNTAX);
+    assert_int_equal(admin_inspect(box->reader, NULL, SLICE("/relative"), 0, &value), ERR_SYNTAX);
     assert_null(value);
 }
 

@@ -11,6 +11,8 @@
 #include "daemon/config_tables.h"
 #include "daemon/config_text.h"
 
+#define EIGHT(x) #x "0," #x "1," #x "2," #x "3," #x "4," #x "5," #x "6," #x "7,"
+#define SIXTY_FIVE EIGHT(a) EIGHT(b) EIGHT(c) EIGHT(d) EIGHT(e) EIGHT(f) EIGHT(g) EIGHT(h) "i"
 #define TTLS_WANTED "write a status or a class with a time, such as {\"404=1m\", \"5xx=5s\"}\n"
 #define ORIGIN "origin \"app\" { server \"127.0.0.1:3000\" {} }\n"
 
@@ -97,6 +99,10 @@ every_kind_is_read(void **state)
                   "  heuristic = no\n"
                   "  targeted_fields = {\"Edge-Cache-Control\", \"CDN-Cache-Control\"}\n"
                   "  key_fields = {\"X-Forwarded-Proto\", Device}\n"
+                  "  key_cookies = {sid, Theme}\n"
+                  "  key_ignore_case = yes\n"
+                  "  query_drop = {\"utm_*\", \"Id[]\", \"\"}\n"
+                  "  query_sort = yes\n"
                   "}\n"
                   "admin \"127.0.0.1:8081\" { token = \"t0ken\" }\n"
                   "log { level = warn access = \"-\" access_format = json }\n",
@@ -143,6 +149,13 @@ every_kind_is_read(void **state)
     assert_int_equal(site->key_fields_n, 2);
     assert_string_equal(site->key_fields[0], "x-forwarded-proto");
     assert_string_equal(site->key_fields[1], "device");
+    assert_int_equal(site->key_cookies_n, 2);
+    assert_string_equal(site->key_cookies[1], "Theme");
+    assert_true(site->target.ignore_case && site->target.sort);
+    assert_int_equal(site->target.drop_n, 2);
+    assert_string_equal(site->target.drop[0], "utm_*");
+    assert_string_equal(site->target.drop[1], "Id[]");
+    assert_int_equal(site->target.keep_n, 0);
     assert_true(config->admin.on);
     assert_string_equal(config->admin.token, "t0ken");
     assert_int_equal(config->log.level, LOG_WARN);
@@ -233,6 +246,34 @@ faults_name_line_and_remedy(void **state)
         {"a name of a field", "site \"a\" { key_fields = {\"X-A\", \"a b\"} }\n" ORIGIN,
          "conf:1: key_fields: \"a b\" is not a name; write each once, such as {\"websocket\"} or "
          "{\"X-Device\"}\n"},
+        {"a word with a blank", "site \"a\" { query_drop = {\"a b\"} }\n" ORIGIN,
+         "conf:1: query_drop: \"a b\" is not a word; write each once, such as {\"fbclid\", "
+         "\"utm_*\"}\n"},
+        {"a word twice", "site \"a\" { query_keep = {a, A, a} }\n" ORIGIN,
+         "conf:1: query_keep: \"a\" is there twice; write each once, such as {\"fbclid\", "
+         "\"utm_*\"}\n"},
+        {"names of no parameters",
+         ORIGIN "site \"a\" {\n query_keep = {\"a=1\", \"a&b\", \"u*m\", \"a#\", \"a%20*\"} }\n",
+         "conf:2: query_keep: \"a=1\" is no name of a parameter; write what stands before the =, "
+         "with * for any ending\n"
+         "conf:2: query_keep: \"a&b\" is no name of a parameter; write what stands before the =, "
+         "with * for any ending\n"
+         "conf:2: query_keep: \"u*m\" is no name of a parameter; write what stands before the =, "
+         "with * for any ending\n"
+         "conf:2: query_keep: \"a#\" is no name of a parameter; write what stands before the =, "
+         "with * for any ending\n"},
+        {"both lists of parameters",
+         ORIGIN "site \"a\" {\n query_keep = {a}\n query_drop = {b} }\n",
+         "conf:2: query_drop and query_keep exclude each other; take one of them away\n"},
+        {"no cookie", ORIGIN "site \"a\" {\n key_cookies = {\"a;b\"} }\n",
+         "conf:2: key_cookies: \"a;b\" is no name of a cookie; take it away\n"},
+        {"too many cookies",
+         ORIGIN "site \"a\" {\n key_cookies = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q} "
+                "}\n",
+         "conf:2: key_cookies names 17 cookies, each sought in every request; name 16 at most\n"},
+        {"too many parameters", ORIGIN "site \"a\" {\n query_drop = {" SIXTY_FIVE "} }\n",
+         "conf:2: query_drop names 65 parameters, each compared with those of every query; name 64 "
+         "at most\n"},
         {"a targeted field that is none",
          "site \"a\" { targeted_fields = {\"Cache-Control\"} }\n" ORIGIN,
          "conf:1: targeted_fields: \"cache-control\" is no targeted field; take it away\n"},

@@ -41,7 +41,7 @@ urls(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(purge_url(&arena, slice_from_str(cases[i].url), i % 2 == 0, &row),
+        assert_int_equal(purge_url(&arena, NULL, slice_from_str(cases[i].url), i % 2 == 0, &row),
                          cases[i].want);
         if (cases[i].want == OK) {
             assert_int_equal(row.kind, STORE_PURGE_KEY);
@@ -68,7 +68,7 @@ urls_are_keys(void **state)
     assert_int_equal(url_normal_host(&arena, SLICE("https"), SLICE("EXAMPLE.com:443"), &host), OK);
     assert_int_equal(cache_key_build(&arena, SLICE("https"), host, SLICE("/p"), SLICE("?q"), &key),
                      OK);
-    assert_int_equal(purge_url(&arena, SLICE("https://example.COM/p?q"), false, &row), OK);
+    assert_int_equal(purge_url(&arena, NULL, SLICE("https://example.COM/p?q"), false, &row), OK);
     assert_true(slice_equal(row.text, key.text));
     arena_fini(&arena);
 }
@@ -108,8 +108,9 @@ prefixes(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(purge_prefix(&arena, slice_from_str(cases[i].prefix), true, rows, &n),
-                         cases[i].want);
+        assert_int_equal(
+            purge_prefix(&arena, NULL, slice_from_str(cases[i].prefix), true, rows, &n),
+            cases[i].want);
         assert_int_equal(n, cases[i].rows[0] == NULL ? 0 : cases[i].rows[1] == NULL ? 1 : 2);
         for (size_t at = 0; at < n; at++) {
             assert_int_equal(rows[at].kind, STORE_PURGE_PREFIX);
@@ -271,7 +272,7 @@ invalidated_keys(void **state)
         arena_init(&arena, 0);
         assert_int_equal(url_parse(slice_from_str(cases[i].base), &base), OK);
         response = response_from(&arena, 200, cases[i].fields);
-        assert_int_equal(purge_invalidated(&arena, &base, &response, rows, &n), OK);
+        assert_int_equal(purge_invalidated(&arena, NULL, &base, &response, rows, &n), OK);
         while (want_n < PURGE_INVALIDATED_MAX && cases[i].want[want_n] != NULL)
             want_n++;
         assert_int_equal(n, want_n);
@@ -282,6 +283,60 @@ invalidated_keys(void **state)
         }
         arena_fini(&arena);
     }
+}
+
+/* A site that drops, sorts and lower-cases; no other does. */
+static const struct cache_target_rules *
+rules_for(const void *rules, struct slice host)
+{
+    return slice_is(host, "h") ? rules : NULL;
+}
+
+static void
+keys_are_those_of_the_site(void **state)
+{
+    static const char *const drop[] = {"utm_*"};
+    static const struct cache_target_rules rules = {
+        .drop = drop, .drop_n = 1, .sort = true, .ignore_case = true};
+    static const struct purge_sites sites = {rules_for, &rules};
+    static const struct {
+        const char *why, *text, *want;
+        bool prefix;
+    } cases[] = {
+        {"an URL", "http://H:80/A?b=1&utm_id=2&a=3", "http://h/a?a=3&b=1", false},
+        {"an URL without a query", "http://h/A?utm_id=2", "http://h/a", false},
+        {"of another site", "http://i/A?b=1&utm_id=2&a=3", "http://i/A?b=1&utm_id=2&a=3", false},
+        {"a prefix: the case of its path", "http://H/Img/", "http://h/img/", true},
+        {"a prefix: not its query, which has no end", "http://h/A?b=1&utm_", "http://h/a?b=1&utm_",
+         true},
+        {"a prefix of another site", "http://i/Img/", "http://i/Img/", true},
+    };
+    struct store_purge rows[PURGE_INVALIDATED_MAX];
+    struct http_response response;
+    struct arena arena;
+    struct url base;
+    size_t n;
+
+    (void)state;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slice text = slice_from_str(cases[i].text);
+
+        print_message("case: %s\n", cases[i].why);
+        if (cases[i].prefix)
+            assert_int_equal(purge_prefix(&arena, &sites, text, false, rows, &n), OK);
+        else
+            assert_int_equal(purge_url(&arena, &sites, text, false, rows), OK);
+        assert_text(rows[0].text, cases[i].want);
+    }
+    response = response_from(&arena, 200, "Location: /L?utm_id=1\nContent-Location: C?b&a");
+    assert_int_equal(url_parse(SLICE("http://h/A?utm_id=1"), &base), OK);
+    assert_int_equal(purge_invalidated(&arena, &rules, &base, &response, rows, &n), OK);
+    assert_int_equal(n, 3);
+    assert_text(rows[0].text, "http://h/a");
+    assert_text(rows[1].text, "http://h/l");
+    assert_text(rows[2].text, "http://h/c?a&b");
+    arena_fini(&arena);
 }
 
 static void
@@ -298,12 +353,12 @@ no_memory(void **state)
     response = response_from(&arena, 200, "Location: /l");
     assert_int_equal(url_parse(SLICE("http://h/a"), &base), OK);
     arena.used_max = arena.used_len;
-    assert_int_equal(purge_url(&arena, SLICE("http://h/"), false, &row), ERR_NOMEM);
-    assert_int_equal(purge_prefix(&arena, SLICE("h/"), false, rows, &n), ERR_NOMEM);
+    assert_int_equal(purge_url(&arena, NULL, SLICE("http://h/"), false, &row), ERR_NOMEM);
+    assert_int_equal(purge_prefix(&arena, NULL, SLICE("h/"), false, rows, &n), ERR_NOMEM);
     assert_int_equal(purge_host(&arena, SLICE("H"), false, &row), ERR_NOMEM);
-    assert_int_equal(purge_invalidated(&arena, &base, &response, rows, &n), ERR_NOMEM);
+    assert_int_equal(purge_invalidated(&arena, NULL, &base, &response, rows, &n), ERR_NOMEM);
     arena.used_max = arena.used_len + 16; /* the target's key fits, Location's does not */
-    assert_int_equal(purge_invalidated(&arena, &base, &response, rows, &n), ERR_NOMEM);
+    assert_int_equal(purge_invalidated(&arena, NULL, &base, &response, rows, &n), ERR_NOMEM);
     arena_fini(&arena);
 }
 
@@ -314,6 +369,7 @@ main(void)
         cmocka_unit_test(urls),
         cmocka_unit_test(urls_are_keys),
         cmocka_unit_test(prefixes),
+        cmocka_unit_test(keys_are_those_of_the_site),
         cmocka_unit_test(hosts),
         cmocka_unit_test(tags_and_hosts_find_labels),
         cmocka_unit_test(methods_that_invalidate),

@@ -212,6 +212,64 @@ keyed_texts(void **state)
     arena_fini(&arena);
 }
 
+/* The cookies that the site has in its key: whatever an origin could take for them. */
+static void
+keyed_cookies(void **state)
+{
+    static const char *const names[] = {"sid", "Theme"};
+    static const struct {
+        const char *why, *request, *want;
+    } cases[] = {
+        {"RFC 6265 section 5.4: none", "", "=;sid\n=;Theme\n"},
+        {"RFC 6265 section 5.4: others", "Cookie: a=1; b=2", "=;sid\n=;Theme\n"},
+        {"RFC 6265 section 5.4: both", "Cookie: Theme=dark; a=1; sid=x",
+         "=;sid: =x\n=;Theme: =dark\n"},
+        {"empty is not absent", "Cookie: sid=", "=;sid: =\n=;Theme\n"},
+        {"without = is a third thing", "Cookie: a=1; sid", "=;sid: \n=;Theme\n"},
+        {"the case counts", "Cookie: SID=x; theme=y", "=;sid\n=;Theme\n"},
+        {"part of a name", "Cookie: si=1; sid2=3; xsid=4", "=;sid\n=;Theme\n"},
+        {"a name in a value", "Cookie: a=sid=1; b=Theme", "=;sid\n=;Theme\n"},
+        {"= in a value", "Cookie: sid=a=b=", "=;sid: =a=b=\n=;Theme\n"},
+        {"twice, in order", "Cookie: sid=b; a=1; sid=a", "=;sid: =b\x1f=a\n=;Theme\n"},
+        {"RFC 9113 section 8.2.3: in two lines", "Cookie: sid=b\nCookie: Theme=x; sid=a",
+         "=;sid: =b\x1f=a\n=;Theme: =x\n"},
+        {"blanks", "Cookie:  sid = x ;Theme\t=\ty", "=;sid: = x\n=;Theme: =\ty\n"},
+        {"behind a comma", "Cookie: a=1, sid=x; b", "=;sid: =x\n=;Theme\n"},
+        {"a comma in its value", "Cookie: sid=a,b", "=;sid: =a,b\n=;Theme\n"},
+        {"both", "Cookie: sid=a, sid=b", "=;sid: =a, sid=b\x1f=b\n=;Theme\n"},
+        {"in quotes", "Cookie: a=\"x; sid=1\"", "=;sid: =1\"\n=;Theme\n"},
+        {"empty parts", "Cookie: ;,; =1; sid=x;", "=;sid: =x\n=;Theme\n"},
+    };
+    struct arena arena;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_fields request, response;
+        struct slice keyed = SLICE("=accept\n"), fields = keyed, vary;
+        uint64_t variant;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        fields_from(&arena, cases[i].request, &request);
+        fields_from(&arena, "Vary: Foo", &response);
+        assert_int_equal(cache_keyed_add_cookies(&arena, names, ARRAY_LEN(names), &request, &keyed),
+                         OK);
+        assert_true(slice_starts(keyed, fields));
+        assert_text(slice_skip(keyed, fields.len), cases[i].want);
+        assert_int_equal(cache_vary_build(&arena, keyed, &request, &response, &vary, &variant), OK);
+        assert_true(cache_vary_matches(vary, keyed, &request));
+        assert_false(cache_vary_matches(vary, fields, &request)); /* the site had no cookies */
+        assert_true(cache_vary_covers(vary, &response));
+        arena_fini(&arena);
+    }
+    arena_init(&arena, 1); /* less than any piece takes */
+    assert_int_equal(cache_keyed_add_cookies(&arena, names, 0, NULL, NULL), OK);
+    assert_int_equal(cache_keyed_add_cookies(&arena, names, 1, &(struct http_fields){0},
+                                             &(struct slice){NULL, 0}),
+                     ERR_NOMEM);
+    arena_fini(&arena);
+}
+
 /* From a disk: anything may stand there. */
 static void
 damaged_texts_match_nothing(void **state)
@@ -298,10 +356,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),          cmocka_unit_test(what_matches_nothing),
-        cmocka_unit_test(too_many_names), cmocka_unit_test(matching),
-        cmocka_unit_test(keyed_texts),    cmocka_unit_test(damaged_texts_match_nothing),
-        cmocka_unit_test(covering),       cmocka_unit_test(no_memory),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(what_matches_nothing),
+        cmocka_unit_test(too_many_names),
+        cmocka_unit_test(matching),
+        cmocka_unit_test(keyed_texts),
+        cmocka_unit_test(keyed_cookies),
+        cmocka_unit_test(damaged_texts_match_nothing),
+        cmocka_unit_test(covering),
+        cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
