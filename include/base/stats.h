@@ -21,6 +21,12 @@ bool
 stats_refused(enum err rc); /* counts it as errors.def says; false: not an error of a client's */
 int64_t stats_read(enum counter stat); /* the sum over all threads; any thread may ask */
 
+/* Counters of one family, told apart by a label: the rows are a table of a layer above, which gives
+ * them names (cache/reason.h). `row` < STATS_LABELLED_MAX. */
+enum { STATS_LABELLED_MAX = 64 };
+void stats_add_labelled(unsigned row, int64_t n);
+int64_t stats_read_labelled(unsigned row); /* as stats_read */
+
 const char *stats_name(enum counter stat);
 const char *stats_help(enum counter stat);
 const char *stats_unit(enum counter stat);

@@ -29,8 +29,8 @@ enum fill_state { FILL_WAITING, FILL_BODY, FILL_DONE, FILL_FAILED };
 
 /* What is known once the head is there. Never changes after it was published. */
 struct fill_head {
-    struct slice text;          /* as cache/validate.h describes it */
-    struct slice own;           /* for who began the fetch, when others must not see all; or empty */
+    struct slice text; /* as cache/validate.h describes it */
+    struct slice own;  /* for who began the fetch, when others must not see all; or empty */
     struct cache_object object; /* meaningful for all but `pass` responses */
     uint64_t variant;
     const uint64_t *labels;
@@ -71,10 +71,13 @@ const struct store_key *fill_key(const struct fill *fill);
 enum fill_state fill_state(struct fill *fill);
 /* The head once published (state BODY or later with a head), else NULL. Valid while referenced. */
 const struct fill_head *fill_head(struct fill *fill);
-enum err fill_error(struct fill *fill, const char **out_why); /* of FILL_FAILED */
+/* Of FILL_FAILED. *out_status: what fill_note_status said, else 0. */
+enum err fill_error(struct fill *fill, unsigned *out_status, const char **out_why);
 bool fill_is_storing(struct fill *fill);
 /* Visible in the store, or not on its way there. Readers are woken when the store is done. */
 bool fill_is_settled(struct fill *fill);
+/* REASON_STORED until it is known that it is not stored, and why. */
+enum cache_reason fill_fate(struct fill *fill);
 
 /* --- the feeder --- */
 
@@ -93,6 +96,7 @@ MUST_USE enum err
 fill_on_room(struct fill *fill, struct loop *loop, void (*resume)(void *arg), void *arg);
 void fill_finish(struct fill *fill);
 void fill_fail(struct fill *fill, enum err rc, const char *why);
+void fill_note_status(struct fill *fill, unsigned status); /* of the answer it fails for */
 
 /* After a 304: the published head's body_pin names the body; the store's record gets the new head.
  */

@@ -38,6 +38,9 @@ struct fill {
     enum fill_state state;
     enum err rc;
     const char *why;
+    unsigned fwd_status;
+    enum cache_reason fate;
+    bool updates; /* the put changes a stored object's record */
     struct fill_head *head;
     struct block **blocks;
     size_t blocks_n, blocks_cap;

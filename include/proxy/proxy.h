@@ -19,6 +19,7 @@ struct site_settings {
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
     bool pass;                     /* never look up nor store */
+    bool status_key;               /* Cache-Status tells the key */
     const char *const *key_fields; /* names, lower case: part of the key, so passed on */
     size_t key_fields_n;
     const char *const *key_cookies; /* names of cookies whose values are part of the key */

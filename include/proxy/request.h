@@ -80,12 +80,14 @@ struct request {
     struct cachectl cc;
     struct slice upgrade; /* protocols asked for that the site allows */
     enum lookup_kind kind;
-    enum cache_reason reason; /* of not being a hit */
+    enum cache_reason reason; /* how it is answered: the first part of the table */
     bool failed_over;         /* the origin failed: a stale object may do */
     bool disconnected;        /* it gave no answer at all */
     bool starter;             /* the fill under `reader` is ours */
-    bool collapsed;
-    bool awaits_commit; /* of the fill, to validate what the store has then */
+    bool collapsed;           /* it shares another's fetch */
+    bool uncollapsed;         /* ... which did not do for it */
+    unsigned fwd_status;      /* of the origin, when its answer was as good as none; 0: none */
+    bool awaits_commit;       /* of the fill, to validate what the store has then */
 
     struct fill *fill;
     struct fill_reader *reader; /* until deliver has it */
@@ -101,8 +103,8 @@ struct request {
     /* for the access log */
     uint64_t began_us, first_byte_us, body_sent_len;
     enum exchange_outcome outcome;
-    enum cache_reason detail;
-    bool told; /* its line is its carrier's to write */
+    enum cache_reason detail; /* what became of the response: the second part, or STALE_ERROR */
+    bool told;                /* its line is its carrier's to write */
 };
 
 /* An idle one, or a new one; its arena is empty. NULL when out of memory. */

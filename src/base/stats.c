@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 struct stats_cells {
-    _Atomic int64_t cell[STAT_COUNT];
+    _Atomic int64_t cell[STAT_COUNT + STATS_LABELLED_MAX]; /* the labelled ones behind */
 };
 
 struct stats_block {
@@ -34,10 +34,10 @@ stats_attach(void)
     return OK;
 }
 
-void
-stats_add(enum counter stat, int64_t n)
+static void
+add(size_t i, int64_t n)
 {
-    _Atomic int64_t *cell = &stats_mine->cell[stat];
+    _Atomic int64_t *cell = &stats_mine->cell[i];
 
     if (UNLIKELY(stats_mine == &shared_block.cells)) {
         (void)atomic_fetch_add_explicit(cell, n, memory_order_relaxed);
@@ -45,6 +45,19 @@ stats_add(enum counter stat, int64_t n)
     }
     atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
                           memory_order_relaxed);
+}
+
+void
+stats_add(enum counter stat, int64_t n)
+{
+    add(stat, n);
+}
+
+void
+stats_add_labelled(unsigned row, int64_t n)
+{
+    ASSERT(row < STATS_LABELLED_MAX);
+    add((size_t)STAT_COUNT + row, n);
 }
 
 void
@@ -79,14 +92,27 @@ stats_refused(enum err rc)
     }
 }
 
+static int64_t
+sum_of(size_t i)
+{
+    int64_t sum = atomic_load_explicit(&shared_block.cells.cell[i], memory_order_relaxed);
+
+    for (struct stats_block *block = atomic_load(&blocks); block != NULL; block = block->next)
+        sum += atomic_load_explicit(&block->cells.cell[i], memory_order_relaxed);
+    return sum;
+}
+
 int64_t
 stats_read(enum counter stat)
 {
-    int64_t sum = atomic_load_explicit(&shared_block.cells.cell[stat], memory_order_relaxed);
+    return sum_of(stat);
+}
 
-    for (struct stats_block *block = atomic_load(&blocks); block != NULL; block = block->next)
-        sum += atomic_load_explicit(&block->cells.cell[stat], memory_order_relaxed);
-    return sum;
+int64_t
+stats_read_labelled(unsigned row)
+{
+    ASSERT(row < STATS_LABELLED_MAX);
+    return sum_of((size_t)STAT_COUNT + row);
 }
 
 static const struct {

@@ -1,7 +1,7 @@
 /* The table of reasons as texts: names, Cache-Status parameters and sentences. */
 #include "cache/reason.h"
 
-#include "base/check.h"
+#include "base/stats.h"
 
 struct reason {
     const char *name, *fwd, *detail, *sentence;
@@ -13,6 +13,7 @@ static const struct reason reasons[] = {
 #undef REASON
 };
 static_assert(ARRAY_LEN(reasons) == REASON_COUNT, "one row for every reason");
+static_assert((int)REASON_COUNT <= (int)STATS_LABELLED_MAX, "one counter for every reason");
 
 static const struct reason *
 row_of(enum cache_reason reason)
@@ -25,6 +26,18 @@ const char *
 cache_reason_name(enum cache_reason reason)
 {
     return row_of(reason)->name;
+}
+
+const char *
+cache_reason_label(enum cache_reason reason, char buf[CACHE_REASON_LABEL_MAX])
+{
+    const char *name = row_of(reason)->name;
+    size_t n = 0;
+
+    for (; name[n] != '\0' && n < CACHE_REASON_LABEL_MAX - 1; n++)
+        buf[n] = name[n] >= 'A' && name[n] <= 'Z' ? (char)(name[n] - 'A' + 'a') : name[n];
+    buf[n] = '\0';
+    return buf;
 }
 
 const char *
@@ -43,4 +56,16 @@ const char *
 cache_reason_sentence(enum cache_reason reason)
 {
     return row_of(reason)->sentence;
+}
+
+void
+cache_reason_count(enum cache_reason reason)
+{
+    stats_add_labelled(reason, 1);
+}
+
+int64_t
+cache_reason_counted(enum cache_reason reason)
+{
+    return stats_read_labelled(reason);
 }

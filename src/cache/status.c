@@ -2,9 +2,10 @@
 #include "cache/status.h"
 
 enum { NODE_MAX = 96 };
-/* Name and CRLF, the longest forward reason and status, the flags, a signed 64-bit ttl, a detail.
- */
-static_assert(16 + NODE_MAX + 16 + 24 + 20 + 26 + 40 <= CACHE_STATUS_MAX, "all parameters fit");
+/* Name and CRLF, the longest forward reason and status, the flags, a signed 64-bit ttl, a detail, a
+ * key. */
+static_assert(16 + NODE_MAX + 16 + 24 + 20 + 29 + 40 + 6 + CACHE_STATUS_KEY_MAX <= CACHE_STATUS_MAX,
+              "all parameters fit");
 
 static char *
 put(char *at, const char *text, size_t len)
@@ -44,7 +45,40 @@ put_forward(char *at, const struct cache_status *status)
         at = PUT(at, "; stored");
     if (status->collapsed)
         at = PUT(at, "; collapsed");
+    else if (status->uncollapsed)
+        at = PUT(at, "; collapsed=?0");
     return at;
+}
+
+/* RFC 9651 section 4.1.6. NULL: it cannot be said, or takes too long. */
+static char *
+put_string(char *at, struct slice text)
+{
+    const char *limit = at + CACHE_STATUS_KEY_MAX - 1; /* the last quote's place */
+
+    *at++ = '"';
+    for (size_t i = 0; i < text.len; i++) {
+        bool escape = text.ptr[i] == '"' || text.ptr[i] == '\\';
+
+        if (text.ptr[i] < ' ' || text.ptr[i] > '~' || limit - at < 1 + escape)
+            return NULL;
+        if (escape)
+            *at++ = '\\';
+        *at++ = text.ptr[i];
+    }
+    *at++ = '"';
+    return at;
+}
+
+static char *
+put_key(char *at, struct slice key)
+{
+    char *end = put_string(at + strlen("; key="), key);
+
+    if (end == NULL)
+        return at;
+    (void)PUT(at, "; key=");
+    return end;
 }
 
 size_t
@@ -62,6 +96,8 @@ cache_status_line(const struct cache_status *status, char buf[CACHE_STATUS_MAX])
         at = PUT(at, "; ttl=");
         at = put_number(at, status->ttl_s);
     }
+    if (status->key.len > 0)
+        at = put_key(at, status->key);
     if (detail[0] != '\0') {
         at = PUT(at, "; detail=");
         at = put(at, detail, strlen(detail));

@@ -1,11 +1,12 @@
-/* Counters from the one table, as Prometheus and as JSON. Names are letters, digits and underscores
- * by the table's own form, so nothing here needs escaping but the help texts. */
+/* Counters from their tables, as Prometheus and as JSON. Names are letters, digits and underscores
+ * by the tables' own form, so nothing here needs escaping but the help texts. */
 #include "daemon/metrics.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
 #include "base/stats.h"
+#include "cache/reason.h"
 
 static void
 print_head(FILE *out, const char *name, const char *suffix, const char *type, const char *help)
@@ -18,6 +19,19 @@ print_head(FILE *out, const char *name, const char *suffix, const char *type, co
             (void)fputc(*help, out);
     }
     fprintf(out, "\n# TYPE brink_%s%s %s\n", name, suffix, type);
+}
+
+static void
+print_reasons(FILE *out)
+{
+    char label[CACHE_REASON_LABEL_MAX];
+
+    print_head(out, "reasons", "_total", "counter",
+               "Why requests were answered as they were, and what became of fetched responses.");
+    for (unsigned i = 0; i < REASON_COUNT; i++)
+        fprintf(out, "brink_reasons_total{reason=\"%s\"} %" PRId64 "\n",
+                cache_reason_label((enum cache_reason)i, label),
+                cache_reason_counted((enum cache_reason)i));
 }
 
 void
@@ -35,16 +49,23 @@ metrics_print_prometheus(FILE *out, int64_t started_s)
                    stats_help(stat));
         fprintf(out, "brink_%s%s %" PRId64 "\n", stats_name(stat), suffix, stats_read(stat));
     }
+    print_reasons(out);
 }
 
 void
 metrics_print_json(FILE *out, int64_t started_s, int64_t now_s)
 {
+    char label[CACHE_REASON_LABEL_MAX];
+
     fprintf(out, "{\n  \"version\": \"%s\",\n  \"pid\": %ld,\n  \"uptime_s\": %" PRId64 ",\n",
             BRINK_VERSION, (long)getpid(), now_s - started_s);
     fprintf(out, "  \"counters\": {\n");
     for (unsigned i = 0; i < STAT_COUNT; i++)
         fprintf(out, "    \"%s\": %" PRId64 "%s\n", stats_name((enum counter)i),
                 stats_read((enum counter)i), i + 1 < STAT_COUNT ? "," : "");
+    fprintf(out, "  },\n  \"reasons\": {\n");
+    for (unsigned i = 0; i < REASON_COUNT; i++)
+        fprintf(out, "    \"%s\": %" PRId64 "%s\n", cache_reason_label((enum cache_reason)i, label),
+                cache_reason_counted((enum cache_reason)i), i + 1 < REASON_COUNT ? "," : "");
     fprintf(out, "  }\n}\n");
 }

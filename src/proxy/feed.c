@@ -136,6 +136,7 @@ on_head(void *arg, const struct http_response *response)
         return;
     }
     if (feed->stale_if_error && is_server_failure(response->status)) {
+        fill_note_status(feed->fill, response->status);
         fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
         return;
     }

@@ -59,7 +59,8 @@ note_storability(struct feed *feed, enum cache_reason reason)
         return;
     }
     STAT_INC(cache_unstorable);
-    unstorable_note(table, hash, loop_now_ms());
+    cache_reason_count(reason);
+    unstorable_note(table, hash, reason, loop_now_ms());
 }
 
 /* Of a response that only passes: its age goes on, for caches before it count. */
@@ -119,6 +120,7 @@ forget_stored(struct feed *feed, struct fill_head *head)
     uint64_t id;
 
     head->reason = REASON_NO_STORE;
+    cache_reason_count(head->reason);
     if (store_purge(feed->proxy->shared->store, &row, 1, (struct store_done){0}, &id) == OK)
         STAT_INC(cache_invalidated);
 }

@@ -75,6 +75,7 @@ fill_publish(struct fill *fill, const struct fill_head *head)
     fill->head = copy;
     fill->state = FILL_BODY;
     if (!storable) {
+        fill->fate = head->reason;
         fill->storing = false;
         store_put_release(&fill->put);
     }
@@ -248,6 +249,22 @@ store_full_block(struct fill *fill, struct block *block) /* locked */
     return rc;
 }
 
+/* It was to be stored, and is not. Why a head is not admitted was counted by the feed. */
+static void
+set_fate(struct fill *fill, enum cache_reason fate) /* locked */
+{
+    fill->storing = false;
+    fill->fate = fate;
+    cache_reason_count(fate);
+}
+
+static enum cache_reason
+why_refused(const struct fill *fill)
+{
+    return fill->body_len > store_object_max_len(fill->table->store) ? REASON_TOO_LARGE
+                                                                     : REASON_STORE_BUSY;
+}
+
 bool
 fill_filled(struct fill *fill, size_t n)
 {
@@ -262,7 +279,8 @@ fill_filled(struct fill *fill, size_t n)
     fill->body_len += n;
     if (block->len == BLOCK_FULL_LEN && fill->storing) {
         refused = store_full_block(fill, block) != OK;
-        fill->storing = !refused; /* passes through unstored from here on */
+        if (refused) /* passes through unstored from here on */
+            set_fate(fill, why_refused(fill));
     }
     wanted = is_wanted(fill);
     wake_readers(fill);
@@ -295,6 +313,20 @@ end_feeding(struct fill *fill) /* locked */
     fill->starved = false;
 }
 
+static enum cache_reason
+fate_of(const struct fill *fill, enum err rc)
+{
+    switch (rc) {
+    case OK:
+        return fill->updates ? REASON_REVALIDATED : REASON_STORED;
+    case ERR_CANCELLED:
+    case ERR_NOT_FOUND: /* what was to be updated */
+        return REASON_PURGED_MEANWHILE;
+    default:
+        return REASON_STORE_BUSY;
+    }
+}
+
 /* On the store's thread: the object is visible, or will never be. Until now requests that came were
  * answered from here, or waited until they can have it validated. */
 static void
@@ -302,8 +334,12 @@ on_stored(void *arg, enum err rc, uint64_t n)
 {
     struct fill *fill = arg;
 
-    (void)rc;
     (void)n;
+    (void)pthread_mutex_lock(&fill->lock);
+    cache_reason_count(fate_of(fill, rc));
+    if (rc != OK)
+        fill->fate = fate_of(fill, rc);
+    (void)pthread_mutex_unlock(&fill->lock);
     fill_delist(fill);
     (void)pthread_mutex_lock(&fill->lock);
     fill->settled = true;
@@ -359,7 +395,9 @@ finish(struct fill *fill, uint64_t update_oid)
             rest = NULL; /* it went as a piece */
         fill->stored_oid = store_put_oid(fill->put);
         fill->stored_len = store_put_stored_len(fill->put);
-        fill->storing = commit_record(fill, rest, update_oid) == OK;
+        fill->updates = update_oid != 0;
+        if (commit_record(fill, rest, update_oid) != OK)
+            set_fate(fill, why_refused(fill));
         /* While it is held it pins the object: readers may still need what was dropped here. */
         if (fill->storing && fill->first == 0)
             store_put_release(&fill->put);
@@ -393,8 +431,18 @@ fill_fail(struct fill *fill, enum err rc, const char *why)
     fill->state = FILL_FAILED;
     fill->rc = rc;
     fill->why = why;
+    if (fill->storing && fill->head != NULL)
+        set_fate(fill, REASON_INCOMPLETE);
     fill->storing = false;
     end_feeding(fill);
     wake_readers(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+}
+
+void
+fill_note_status(struct fill *fill, unsigned status)
+{
+    (void)pthread_mutex_lock(&fill->lock);
+    fill->fwd_status = status;
     (void)pthread_mutex_unlock(&fill->lock);
 }

@@ -75,6 +75,7 @@ fill_new(struct fill_table *table, const struct store_key *key, struct slice key
     fill->tag = FILL_TAG;
     atomic_init(&fill->refs, 1);
     fill->table = table;
+    fill->fate = REASON_STORED;
     list_init(&fill->link);
     if (key->text.len > 0)
         memcpy(fill + 1, key->text.ptr, key->text.len);
@@ -260,15 +261,27 @@ fill_head(struct fill *fill)
 }
 
 enum err
-fill_error(struct fill *fill, const char **out_why)
+fill_error(struct fill *fill, unsigned *out_status, const char **out_why)
 {
     enum err rc;
 
     (void)pthread_mutex_lock(&fill->lock);
     rc = fill->rc;
     *out_why = fill->why;
+    *out_status = fill->fwd_status;
     (void)pthread_mutex_unlock(&fill->lock);
     return rc;
+}
+
+enum cache_reason
+fill_fate(struct fill *fill)
+{
+    enum cache_reason fate;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    fate = fill->fate;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return fate;
 }
 
 bool

@@ -34,8 +34,11 @@ put_our_fields(struct request *req, const struct cache_object *object,
                const struct cache_status *status)
 {
     uint32_t age_s = object == NULL ? 0 : fresh_age_s(object, req->now_s);
+    struct cache_status shown = *status;
     char line[CACHE_STATUS_MAX];
 
+    if (req->site != NULL && req->site->status_key)
+        shown.key = req->key.text;
     req->extra_len = 0;
     if (age_s > 0 || status->hit) {
         reply_put(req, SLICE("Age: "));
@@ -45,7 +48,7 @@ put_our_fields(struct request *req, const struct cache_object *object,
     reply_put(req, SLICE("Via: 1.1 "));
     reply_put(req, slice_first(slice_from_str(req->proxy->settings->node_name), NODE_MAX));
     reply_put(req, SLICE("\r\n"));
-    reply_put(req, slice_of(line, cache_status_line(status, line)));
+    reply_put(req, slice_of(line, cache_status_line(&shown, line)));
 }
 
 static bool
@@ -238,6 +241,7 @@ reply_local(struct request *req, unsigned status, const char *type, struct slice
         put_our_fields(req, NULL,
                        &(struct cache_status){.node = req->proxy->settings->node_name,
                                               .fwd = req->reason,
+                                              .fwd_status = req->fwd_status,
                                               .detail = req->reason});
     http_date_format(req->now_s, date);
     http_out_init(&out, &req->arena, 256 + fields.len);

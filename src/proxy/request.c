@@ -51,6 +51,14 @@ request_answer_error(struct request *req, enum err rc, const char *why)
 
 /* --- waiting for an object on its way in --- */
 
+/* A 304 that confirms changes what is stored, and is not stored itself: RFC 9211 section 2.5 means
+ * storing by RFC 9111 section 3, and has no "stored" in its example of this. */
+static bool
+is_confirmed(const struct fill_head *head)
+{
+    return head->body_pin.store != NULL;
+}
+
 static struct cache_status
 status_of_fill(const struct request *req, const struct fill_head *head)
 {
@@ -59,13 +67,14 @@ status_of_fill(const struct request *req, const struct fill_head *head)
         .fwd = req->reason,
         .fwd_status = head->fwd_status,
         .collapsed = req->collapsed,
-        .detail = head->reason,
+        .uncollapsed = req->uncollapsed,
+        .detail = head->reason == REASON_STORED ? req->reason : head->reason,
     };
 
     if (head->reason == REASON_STORED) {
         status.has_ttl = true;
         status.ttl_s = fresh_ttl_s(&head->object, req->now_s);
-        status.stored = fill_is_storing(req->fill);
+        status.stored = fill_is_storing(req->fill) && !is_confirmed(head);
         status.hit = req->reason == REASON_FRESH;
     }
     return status;
@@ -80,7 +89,7 @@ outcome_of_fill(const struct request *req, const struct fill_head *head)
         return EXCHANGE_COLLAPSED;
     if (req->kind == LOOKUP_PASS)
         return EXCHANGE_PASS;
-    return head->body_pin.store != NULL ? EXCHANGE_REVALIDATED : EXCHANGE_MISS;
+    return is_confirmed(head) ? EXCHANGE_REVALIDATED : EXCHANGE_MISS;
 }
 
 static enum step
@@ -92,7 +101,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
         .object = &head->object,
         .has_length = head->has_length,
         .length = head->length,
-        .pin = head->body_pin.store != NULL ? &head->body_pin : NULL,
+        .pin = is_confirmed(head) ? &head->body_pin : NULL,
         .evaluate = req->kind == LOOKUP_CACHE &&
                     !(req->http.method == METHOD_HEAD && req->starter), /* the origin did */
     };
@@ -130,7 +139,7 @@ static enum step
 on_fill_failed(struct request *req)
 {
     const char *why;
-    enum err rc = fill_error(req->fill, &why);
+    enum err rc = fill_error(req->fill, &req->fwd_status, &why);
 
     request_leave_fill(req);
     if (req->kind == LOOKUP_CACHE && !req->failed_over && rc != ERR_CANCELLED) {
@@ -299,7 +308,8 @@ request_new(struct proxy *proxy, const struct request_carrier *carrier,
     req->id = ++proxy->next_req_id;
     req->now_s = loop_wall_s();
     req->outcome = EXCHANGE_LOCAL;
-    req->reason = req->detail = REASON_STORED;
+    req->reason = REASON_LOCAL;
+    req->detail = REASON_STORED;
     loop_timer_init(&req->timer, request_on_waited_long);
     deliver_init(&req->deliver, proxy, on_deliver_more, req);
     if (proxy->settings->exchanges.fn != NULL)
@@ -340,6 +350,16 @@ request_body_end(struct request *req)
         feed_end_body(req->feed);
 }
 
+/* What became of the response is counted where that is known: once for all who share it. */
+static void
+count_reason(const struct request *req)
+{
+    if (req->reason != REASON_LOCAL || req->reply.status != 0) /* else nothing was asked */
+        cache_reason_count(req->reason);
+    if (req->detail == REASON_STALE_ERROR)
+        cache_reason_count(req->detail);
+}
+
 static void
 count_status(unsigned status)
 {
@@ -374,6 +394,7 @@ request_free(struct request **slot, bool aborted)
     proxy = req->proxy;
     if (req->reply.status != 0)
         count_status(req->reply.status);
+    count_reason(req);
     if (aborted)
         STAT_INC(requests_aborted);
     request_log_exchange(req, aborted);

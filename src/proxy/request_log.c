@@ -9,6 +9,17 @@ field_value(const struct request *req, const char *name)
     return field == NULL ? SLICE_NONE : field->value;
 }
 
+/* What Cache-Status shows, or what happened since: RFC 9211 has no word for the latter. */
+static enum cache_reason
+reason_of(const struct request *req)
+{
+    enum cache_reason fate = req->fill == NULL ? REASON_STORED : fill_fate(req->fill);
+
+    if (req->detail != REASON_STORED)
+        return req->detail;
+    return fate != REASON_STORED && req->reason != REASON_FRESH ? fate : req->reason;
+}
+
 void
 request_describe(const struct request *req, struct exchange *out)
 {
@@ -30,7 +41,7 @@ request_describe(const struct request *req, struct exchange *out)
         .status = req->reply.status,
         .body_len = req->body_sent_len,
         .outcome = req->outcome,
-        .reason = req->detail != REASON_STORED ? req->detail : req->reason,
+        .reason = reason_of(req),
     };
 }
 

@@ -59,13 +59,15 @@ reply_stored(struct request *req, struct lookup_finding *finding)
         .evaluate = true,
     };
 
-    if (req->failed_over) {
+    if (req->failed_over) { /* it went forward: no hit, RFC 9211 section 2.1 */
         status.hit = false;
-        status.fwd = REASON_EXPIRED;
-        status.detail = REASON_STALE_ERROR;
+        status.fwd = cache_reason_fwd(req->reason)[0] != '\0' ? req->reason : REASON_EXPIRED;
+        status.fwd_status = req->fwd_status;
+        status.detail = req->detail = REASON_STALE_ERROR;
     }
     if (!reply_from(req, &source, &status)) {
         req->extra_len = 0;
+        req->detail = REASON_STORED;
         req->reason = REASON_NOT_STORED; /* by the time it could be sent */
         return false;
     }
@@ -405,6 +407,7 @@ request_on_alone(struct request *req)
     enum err rc =
         fill_new_private(req->proxy->shared->fills, &req->key, req->keyed, !pass, &req->fill);
 
+    req->uncollapsed = req->uncollapsed || req->collapsed;
     req->collapsed = false;
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));

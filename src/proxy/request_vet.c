@@ -159,6 +159,8 @@ request_on_vet(struct request *req)
         rc = begin_way(req);
     if (rc != OK)
         return request_answer_error(req, rc, err_text(rc));
+    if (last_hop || http->method == METHOD_PURGE)
+        req->reason = REASON_LOCAL; /* nothing is looked up, and nothing goes to the origin */
     if (last_hop)
         return answer_options(req);
     if (http->method == METHOD_PURGE)

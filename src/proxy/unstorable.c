@@ -1,15 +1,16 @@
-/* Direct-mapped by hash: a slot holds the other half of the hash and a time. The two are written
- * apart; a reader that mixes them errs for one request at most. */
+/* Direct-mapped by hash: a slot holds the other half of the hash, and a time with the reason in its
+ * lowest bits. The two are written apart; a reader that mixes them errs for one request at most. */
 #include "proxy/unstorable.h"
 
 #include <stdatomic.h>
 
-enum { UNSTORABLE_SLOTS = 16384 };
+enum { UNSTORABLE_SLOTS = 16384, REASON_BITS = 6 };
+static_assert((int)REASON_COUNT <= 1 << REASON_BITS, "a reason fits");
 
 struct unstorable {
     unsigned keep_ms;
     struct {
-        _Atomic uint64_t mark, until_ms;
+        _Atomic uint64_t mark, until; /* until: milliseconds << REASON_BITS | reason */
     } slots[UNSTORABLE_SLOTS];
 };
 
@@ -33,12 +34,14 @@ unstorable_free(struct unstorable **slot)
 }
 
 void
-unstorable_note(struct unstorable *table, const struct store_hash *hash, uint64_t now_ms)
+unstorable_note(struct unstorable *table, const struct store_hash *hash, enum cache_reason reason,
+                uint64_t now_ms)
 {
     size_t i = hash->lo % UNSTORABLE_SLOTS;
 
     atomic_store_explicit(&table->slots[i].mark, hash->hi, memory_order_relaxed);
-    atomic_store_explicit(&table->slots[i].until_ms, now_ms + table->keep_ms, memory_order_relaxed);
+    atomic_store_explicit(&table->slots[i].until, (now_ms + table->keep_ms) << REASON_BITS | reason,
+                          memory_order_relaxed);
 }
 
 void
@@ -47,14 +50,29 @@ unstorable_forget(struct unstorable *table, const struct store_hash *hash)
     size_t i = hash->lo % UNSTORABLE_SLOTS;
 
     if (atomic_load_explicit(&table->slots[i].mark, memory_order_relaxed) == hash->hi)
-        atomic_store_explicit(&table->slots[i].until_ms, 0, memory_order_relaxed);
+        atomic_store_explicit(&table->slots[i].until, 0, memory_order_relaxed);
 }
 
 bool
 unstorable_is(const struct unstorable *table, const struct store_hash *hash, uint64_t now_ms)
 {
-    size_t i = hash->lo % UNSTORABLE_SLOTS;
+    uint64_t left_ms;
+    enum cache_reason reason;
 
-    return atomic_load_explicit(&table->slots[i].until_ms, memory_order_relaxed) > now_ms &&
-           atomic_load_explicit(&table->slots[i].mark, memory_order_relaxed) == hash->hi;
+    return unstorable_find(table, hash, now_ms, &left_ms, &reason);
+}
+
+bool
+unstorable_find(const struct unstorable *table, const struct store_hash *hash, uint64_t now_ms,
+                uint64_t *out_left_ms, enum cache_reason *out_reason)
+{
+    size_t i = hash->lo % UNSTORABLE_SLOTS;
+    uint64_t until = atomic_load_explicit(&table->slots[i].until, memory_order_relaxed);
+
+    if (until >> REASON_BITS <= now_ms ||
+        atomic_load_explicit(&table->slots[i].mark, memory_order_relaxed) != hash->hi)
+        return false;
+    *out_left_ms = (until >> REASON_BITS) - now_ms;
+    *out_reason = (enum cache_reason)(until & ((1U << REASON_BITS) - 1));
+    return true;
 }

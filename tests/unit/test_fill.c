@@ -280,16 +280,23 @@ a_failure_reaches_readers_and_nothing_is_stored(void **state)
     struct bench *bench = *state;
     struct fill *fill = open_new(bench, "k");
     struct fill_reader *reader = join(bench, fill);
+    int64_t incomplete = cache_reason_counted(REASON_INCOMPLETE);
     uint64_t off = 0;
+    unsigned status;
     const char *why;
 
     publish(fill, REASON_STORED, true, 100000);
     assert_int_equal(feed(fill, 0, 70000), 70000);
+    assert_int_equal(fill_fate(fill), REASON_STORED); /* as far as is known */
+    fill_note_status(fill, 502);
     fill_fail(fill, ERR_ORIGIN_CLOSED, "cut");
     assert_int_equal(drain(bench, reader, &off), FILL_NEXT_FAILED);
     assert_int_equal(off, 70000);
-    assert_int_equal(fill_error(fill, &why), ERR_ORIGIN_CLOSED);
+    assert_int_equal(fill_error(fill, &status, &why), ERR_ORIGIN_CLOSED);
     assert_string_equal(why, "cut");
+    assert_int_equal(status, 502);
+    assert_int_equal(fill_fate(fill), REASON_INCOMPLETE);
+    assert_int_equal(cache_reason_counted(REASON_INCOMPLETE) - incomplete, 1);
     fill_leave(&reader);
     fill_unref(&fill);
     assert_false(is_stored(bench, "k", 0));

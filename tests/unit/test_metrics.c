@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/stats.h"
+#include "cache/reason.h"
 #include "daemon/metrics.h"
 #include "daemon/options.h"
 
@@ -53,11 +54,33 @@ every_counter_is_exposed(void **state)
     free(text);
 }
 
+/* One family, one row of the table a label. */
+static void
+every_reason_is_exposed(void **state)
+{
+    char *text, label[CACHE_REASON_LABEL_MAX];
+
+    (void)state;
+    cache_reason_count(REASON_HIT_FOR_MISS);
+    text = printed(false);
+    assert_non_null(strstr(text, "\n# TYPE brink_reasons_total counter\n"
+                                 "brink_reasons_total{reason=\"local\"} 0\n"));
+    assert_non_null(strstr(text, "\nbrink_reasons_total{reason=\"hit_for_miss\"} 1\n"));
+    for (unsigned i = 0; i < REASON_COUNT; i++) {
+        char want[128];
+
+        (void)snprintf(want, sizeof(want), "\nbrink_reasons_total{reason=\"%s\"} ",
+                       cache_reason_label((enum cache_reason)i, label));
+        assert_non_null(strstr(text, want));
+    }
+    free(text);
+}
+
 static void
 stats_are_json(void **state)
 {
     char *text = printed(true);
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *counters;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *counters, *reasons;
 
     (void)state;
     assert_non_null(root);
@@ -67,6 +90,10 @@ stats_are_json(void **state)
     assert_int_equal(json_object_size(counters), STAT_COUNT);
     assert_int_equal(json_integer_value(json_object_get(counters, "cache_hit")),
                      stats_read(STAT_cache_hit));
+    reasons = json_object_get(root, "reasons");
+    assert_int_equal(json_object_size(reasons), REASON_COUNT);
+    assert_int_equal(json_integer_value(json_object_get(reasons, "hit_for_miss")),
+                     cache_reason_counted(REASON_HIT_FOR_MISS));
     json_decref(root);
     free(text);
 }
@@ -148,9 +175,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_counter_is_exposed), cmocka_unit_test(stats_are_json),
-        cmocka_unit_test(options_are_read),         cmocka_unit_test(wrong_options_are_told),
-        cmocka_unit_test(help_fits_a_screen),
+        cmocka_unit_test(every_counter_is_exposed), cmocka_unit_test(every_reason_is_exposed),
+        cmocka_unit_test(stats_are_json),           cmocka_unit_test(options_are_read),
+        cmocka_unit_test(wrong_options_are_told),   cmocka_unit_test(help_fits_a_screen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

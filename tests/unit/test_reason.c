@@ -46,7 +46,10 @@ rows_are_in_place(void **state)
         {REASON_REQUEST_NO_CACHE, "REQUEST_NO_CACHE", "request", "request-no-cache"},
         {REASON_RANGE_MISS, "RANGE_MISS", "partial", ""},
         {REASON_HIT_FOR_MISS, "HIT_FOR_MISS", "uri-miss", "hit-for-miss"},
+        {REASON_LOCAL, "LOCAL", "", ""},
+        {REASON_REQUEST_BODY, "REQUEST_BODY", "request", "request-body"},
         {REASON_STORED, "STORED", "", ""},
+        {REASON_INCOMPLETE, "INCOMPLETE", "", "incomplete"},
         {REASON_PARTIAL, "PARTIAL", "", "partial-content"},
     };
 
@@ -58,12 +61,44 @@ rows_are_in_place(void **state)
     }
 }
 
+/* The labels of the counters: Prometheus' own form. */
+static void
+labels_are_in_lower_case(void **state)
+{
+    char label[CACHE_REASON_LABEL_MAX];
+
+    (void)state;
+    for (int i = 0; i < REASON_COUNT; i++) {
+        const char *name = cache_reason_name((enum cache_reason)i);
+
+        assert_ptr_equal(cache_reason_label((enum cache_reason)i, label), label);
+        assert_int_equal(strlen(label), strlen(name));
+        assert_int_equal(strcasecmp(label, name), 0);
+        assert_int_equal(strspn(label, "abcdefghijklmnopqrstuvwxyz_"), strlen(label));
+    }
+}
+
+static void
+they_are_counted(void **state)
+{
+    int64_t expired = cache_reason_counted(REASON_EXPIRED),
+            fresh = cache_reason_counted(REASON_FRESH);
+
+    (void)state;
+    cache_reason_count(REASON_EXPIRED);
+    cache_reason_count(REASON_EXPIRED);
+    assert_int_equal(cache_reason_counted(REASON_EXPIRED) - expired, 2);
+    assert_int_equal(cache_reason_counted(REASON_FRESH), fresh);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_usable),
         cmocka_unit_test(rows_are_in_place),
+        cmocka_unit_test(labels_are_in_lower_case),
+        cmocka_unit_test(they_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,32 @@ threads_add_up(void **state)
 }
 
 static void *
+count_labelled(void *attach)
+{
+    if (attach != NULL && stats_attach() != OK)
+        return attach;
+    for (unsigned i = 0; i < ROUNDS_N; i++)
+        stats_add_labelled(STATS_LABELLED_MAX - 1, 1);
+    return NULL;
+}
+
+/* The labelled cells lie beside the others and touch none of them. */
+static void
+labelled_cells_are_apart(void **state)
+{
+    enum counter last = (enum counter)(STAT_COUNT - 1);
+    int64_t first_row = stats_read_labelled(0), other = stats_read(last);
+    static char yes;
+
+    (void)state;
+    in_thread(count_labelled, &yes);
+    in_thread(count_labelled, NULL);
+    assert_int_equal(stats_read_labelled(STATS_LABELLED_MAX - 1), 2 * ROUNDS_N);
+    assert_int_equal(stats_read_labelled(0), first_row);
+    assert_int_equal(stats_read(last), other);
+}
+
+static void *
 set_gauge(void *value)
 {
     if (stats_attach() != OK)
@@ -168,11 +194,9 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_add_up),
-        cmocka_unit_test(gauges_are_set),
-        cmocka_unit_test(attaching_may_fail),
-        cmocka_unit_test(rows_are_complete),
-        cmocka_unit_test(refusals_are_counted_by_kind),
+        cmocka_unit_test(threads_add_up),    cmocka_unit_test(labelled_cells_are_apart),
+        cmocka_unit_test(gauges_are_set),    cmocka_unit_test(attaching_may_fail),
+        cmocka_unit_test(rows_are_complete), cmocka_unit_test(refusals_are_counted_by_kind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

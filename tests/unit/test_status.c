@@ -41,13 +41,33 @@ lines(void **state)
          {.node = "brink", .fwd = REASON_NOT_STORED, .collapsed = true},
          "brink; fwd=uri-miss; collapsed"},
         {"2.3: revalidated",
+         {.node = "brink", .fwd = REASON_EXPIRED, .fwd_status = 304, .has_ttl = true, .ttl_s = 60},
+         "brink; fwd=stale; fwd-status=304; ttl=60"},
+        {"3: waited for another's fetch in vain",
+         {.node = "brink", .fwd = REASON_VARY_MISS, .uncollapsed = true},
+         "brink; fwd=vary-miss; collapsed=?0"},
+        {"2.6: collapsed in the end",
+         {.node = "brink", .fwd = REASON_NOT_STORED, .collapsed = true, .uncollapsed = true},
+         "brink; fwd=uri-miss; collapsed"},
+        {"2.7: the key",
+         {.node = "brink", .hit = true, .has_ttl = true, .key = SLICE("http://a/b?c=%22")},
+         "brink; hit; ttl=0; key=\"http://a/b?c=%22\""},
+        {"2.7: a String's escapes, RFC 9651 section 3.3.3",
+         {.node = "brink", .hit = true, .key = SLICE("a\"b\\c")},
+         "brink; hit; key=\"a\\\"b\\\\c\""},
+        {"2.7: a String is ASCII",
+         {.node = "brink", .hit = true, .key = SLICE("http://a/\xc3\xa4")},
+         "brink; hit"},
+        {"2.7: a String has no control bytes",
+         {.node = "brink", .hit = true, .key = SLICE("a\tb")},
+         "brink; hit"},
+        {"2.7: nor DEL", {.node = "brink", .hit = true, .key = SLICE("a\x7f")}, "brink; hit"},
+        {"2.8: detail behind the key",
          {.node = "brink",
-          .fwd = REASON_EXPIRED,
-          .fwd_status = 304,
-          .stored = true,
-          .has_ttl = true,
-          .ttl_s = 60},
-         "brink; fwd=stale; fwd-status=304; stored; ttl=60"},
+          .fwd = REASON_HIT_FOR_MISS,
+          .detail = REASON_HIT_FOR_MISS,
+          .key = SLICE("k")},
+         "brink; fwd=uri-miss; key=\"k\"; detail=hit-for-miss"},
         {"2.8: why it was not stored",
          {.node = "brink", .fwd = REASON_NOT_STORED, .fwd_status = 200, .detail = REASON_NO_STORE},
          "brink; fwd=uri-miss; fwd-status=200; detail=no-store"},
@@ -74,15 +94,50 @@ lines(void **state)
     }
 }
 
+/* Quotes and escapes count. */
+static void
+a_long_key_is_left_out(void **state)
+{
+    static const struct {
+        const char *why;
+        size_t len;
+        char last;
+        bool want;
+    } cases[] = {
+        {"as long as may be", CACHE_STATUS_KEY_MAX - 2, 'k', true},
+        {"one longer", CACHE_STATUS_KEY_MAX - 1, 'k', false},
+        {"longer by an escape", CACHE_STATUS_KEY_MAX - 2, '"', false},
+        {"with an escape, just", CACHE_STATUS_KEY_MAX - 3, '"', true},
+        {"far too long", 4000, 'k', false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char key[4000], buf[CACHE_STATUS_MAX];
+        struct cache_status status = {.node = "b", .hit = true, .key = slice_of(key, cases[i].len)};
+        struct slice line;
+
+        print_message("case: %s\n", cases[i].why);
+        memset(key, 'k', sizeof(key));
+        key[cases[i].len - 1] = cases[i].last;
+        line = slice_of(buf, cache_status_line(&status, buf));
+        assert_int_equal(slice_ends(line, SLICE("\"\r\n")), cases[i].want);
+        if (!cases[i].want)
+            assert_text(line, "Cache-Status: b; hit\r\n");
+    }
+}
+
 static void
 the_longest_line_fits(void **state)
 {
-    char node[1000], *buf = mem_alloc(CACHE_STATUS_MAX); /* its end is watched */
+    char node[1000], key[CACHE_STATUS_KEY_MAX - 2];
+    char *buf = mem_alloc(CACHE_STATUS_MAX); /* its end is watched */
 
     (void)state;
     assert_non_null(buf);
     memset(node, 'n', sizeof(node) - 1);
     node[sizeof(node) - 1] = '\0';
+    memset(key, 'k', sizeof(key));
     for (int i = 0; i < REASON_COUNT; i++) {
         const struct cache_status status = {.node = node,
                                             .fwd = (enum cache_reason)i,
@@ -91,6 +146,7 @@ the_longest_line_fits(void **state)
                                             .collapsed = true,
                                             .has_ttl = true,
                                             .ttl_s = INT64_MIN,
+                                            .key = slice_of(key, sizeof(key)),
                                             .detail = (enum cache_reason)i};
         size_t len = cache_status_line(&status, buf);
 
@@ -105,6 +161,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines),
+        cmocka_unit_test(a_long_key_is_left_out),
         cmocka_unit_test(the_longest_line_fits),
     };
 

@@ -101,6 +101,43 @@ help_of(const char *name, bool *out_bytes)
     return "";
 }
 
+static const char *
+sentence_of(const char *label)
+{
+    static const struct {
+        const char *name, *sentence;
+    } rows[] = {
+#define REASON(name, fwd, detail, sentence) {#name, sentence},
+#include "cache/reason.def"
+#undef REASON
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcasecmp(rows[i].name, label) == 0)
+            return rows[i].sentence;
+    return "";
+}
+
+/* Those that occurred. */
+static void
+print_reasons(json_t *reasons, FILE *out)
+{
+    const char *name;
+    json_t *value;
+
+    if (json_object_size(reasons) > 0)
+        fprintf(out, "\nreasons\n");
+    json_object_foreach(reasons, name, value)
+    {
+        if (json_integer_value(value) == 0)
+            continue;
+        fprintf(out, "  ");
+        print_safe(out, name);
+        fprintf(out, "%*s %14" PRId64 "  %s\n", (int)(strlen(name) < 26 ? 26 - strlen(name) : 0),
+                "", (int64_t)json_integer_value(value), sentence_of(name));
+    }
+}
+
 void
 show_stats(const json_t *root, FILE *out)
 {
@@ -125,6 +162,7 @@ show_stats(const json_t *root, FILE *out)
         }
         fprintf(out, "\n");
     }
+    print_reasons(json_object_get(root, "reasons"), out);
 }
 
 /* --- purge --- */
