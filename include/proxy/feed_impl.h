@@ -4,6 +4,7 @@
 #define BRINK_PROXY_FEED_IMPL_H
 
 #include "base/list.h"
+#include "http/url.h"
 #include "net/wake.h"
 #include "proxy/asked.h"
 #include "proxy/feed.h"
@@ -51,6 +52,8 @@ struct feed {
 };
 
 void feed_publish(struct feed *feed); /* its head, and on with the body; may end the feed */
+
+bool feed_base_url(const struct feed *feed, struct url *out); /* of its request; false: none */
 
 /* --- feed_head.c --- */
 

@@ -60,6 +60,8 @@ bool fill_is_under_way(struct fill_table *table, const struct store_key *key); /
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **slot);
 
+/* Of a private one that was not to be stored, before its head: it is, from now on. ERR_NOMEM. */
+MUST_USE enum err fill_begin_storing(struct fill *fill);
 /* Put a private one whose head was published on the table until its commit, unless another is
  * there. Before fill_finish. */
 void fill_enlist(struct fill *fill);

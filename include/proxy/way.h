@@ -16,7 +16,8 @@ MUST_USE enum err way_upgrade(struct arena *arena, const struct site_settings *s
 
 struct way {
     struct store_key key;
-    struct slice keyed; /* the fields that the site has in its key: cache/vary.h; of LOOKUP_CACHE */
+    struct slice keyed; /* the fields that the site has in its key: cache/vary.h; of LOOKUP_CACHE,
+                           and POST */
     struct cachectl cc; /* of the request */
     enum lookup_kind kind;
     enum cache_reason reason; /* why LOOKUP_PASS */

@@ -66,7 +66,13 @@ abandon(struct feed *feed)
 void
 feed_publish(struct feed *feed)
 {
-    enum err rc = fill_publish(feed->fill, &feed->head);
+    enum err rc = OK;
+
+    /* What a POST brought: its invalidation, which would have taken it too, is on disk. */
+    if (feed->head.reason == REASON_STORED && !fill_is_storing(feed->fill) && feed->pass)
+        rc = fill_begin_storing(feed->fill);
+    if (rc == OK)
+        rc = fill_publish(feed->fill, &feed->head);
 
     if (rc != OK) {
         fail_feed(feed, rc, "out of memory");
@@ -82,6 +88,16 @@ feed_publish(struct feed *feed)
         abandon(feed);
     else
         fetch_resume(feed->fetch);
+}
+
+bool
+feed_base_url(const struct feed *feed, struct url *out)
+{
+    *out = (struct url){.scheme = feed->scheme,
+                        .authority = feed->host,
+                        .path = feed->request.path,
+                        .query = feed->request.query};
+    return url_parse_authority(feed->host, &out->host, &out->port) == OK;
 }
 
 static enum err start_fetch(struct feed *feed);

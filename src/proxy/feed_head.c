@@ -3,6 +3,7 @@
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
+#include "cache/post.h"
 #include "cache/validate.h"
 #include "cache/vary.h"
 #include "proxy/unstorable.h"
@@ -86,16 +87,31 @@ withhold(struct feed *feed, const struct http_fields *response, struct fill_head
     return validate_withhold(&feed->arena, head->own, response, &head->text);
 }
 
+/* A passed POST may bring what a later GET is answered with. */
+static enum cache_reason
+admit(struct feed *feed, const struct http_response *response, int64_t now_s,
+      struct cache_object *out)
+{
+    const struct cache_settings *settings = &feed->site->cache;
+    struct url base;
+
+    if (!feed->pass)
+        return fresh_admit(settings, &feed->request, response, feed->request_s, now_s, out);
+    if (feed->reason != REASON_METHOD || feed->request.method != METHOD_POST ||
+        !feed_base_url(feed, &base))
+        return feed->reason;
+    return post_admit(&feed->arena, settings, &feed->request, &base, response, feed->request_s,
+                      now_s, out);
+}
+
 enum err
 feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
     int64_t now_s = loop_wall_s();
     enum err rc = OK;
 
-    *head = (struct fill_head){.fwd_status = response->status, .reason = feed->reason};
-    if (!feed->pass)
-        head->reason = fresh_admit(&feed->site->cache, &feed->request, response, feed->request_s,
-                                   now_s, &head->object);
+    *head = (struct fill_head){.fwd_status = response->status};
+    head->reason = admit(feed, response, now_s, &head->object);
     if (head->reason == REASON_STORED)
         rc = add_secondary_keys(feed, response, head);
     if (head->reason != REASON_STORED)

@@ -55,15 +55,11 @@ purge_first(struct feed *feed, const struct store_purge *rows, size_t rows_n)
 bool
 feed_hold_for_invalidation(struct feed *feed, const struct http_response *response)
 {
-    struct url base = {.scheme = feed->scheme,
-                       .authority = feed->host,
-                       .path = feed->request.path,
-                       .query = feed->request.query};
+    struct url base;
     struct store_purge rows[PURGE_INVALIDATED_MAX];
     size_t rows_n, known_n = 0;
 
-    if (!purge_invalidates(feed->request.method, response->status) ||
-        url_parse_authority(feed->host, &base.host, &base.port) != OK ||
+    if (!purge_invalidates(feed->request.method, response->status) || !feed_base_url(feed, &base) ||
         purge_invalidated(&feed->arena, &feed->site->target, &base, response, rows, &rows_n) != OK)
         return false;
     for (size_t i = 0; i < rows_n; i++)

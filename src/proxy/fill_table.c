@@ -64,6 +64,17 @@ bucket_find(struct list *bucket, const struct store_key *key, const struct slice
 }
 
 static enum err
+begin_put(struct fill *fill)
+{
+    enum err rc = store_put_begin(fill->table->store, &fill->key, &fill->put);
+
+    if (rc == OK)
+        fill->birth = store_put_birth(fill->put);
+    fill->storing = rc == OK;
+    return rc;
+}
+
+static enum err
 fill_new(struct fill_table *table, const struct store_key *key, struct slice keyed, bool store_it,
          struct fill **out)
 {
@@ -87,12 +98,8 @@ fill_new(struct fill_table *table, const struct store_key *key, struct slice key
     list_init(&fill->readers);
     loop_timer_init(&fill->room_timer, fill_on_room_timer);
     STAT_INC(fills_open);
-    if (store_it) {
-        rc = store_put_begin(table->store, &fill->key, &fill->put);
-        if (rc == OK)
-            fill->birth = store_put_birth(fill->put);
-        fill->storing = rc == OK;
-    }
+    if (store_it)
+        rc = begin_put(fill);
     if (rc != OK)
         fill_unref(&fill);
     else
@@ -144,6 +151,18 @@ fill_new_private(struct fill_table *table, const struct store_key *key, struct s
                  bool store_it, struct fill **out)
 {
     return fill_new(table, key, keyed, store_it, out);
+}
+
+enum err
+fill_begin_storing(struct fill *fill)
+{
+    enum err rc;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    ASSERT(fill->state == FILL_WAITING && fill->put == NULL && list_empty(&fill->link));
+    rc = begin_put(fill);
+    (void)pthread_mutex_unlock(&fill->lock);
+    return rc;
 }
 
 bool

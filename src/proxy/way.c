@@ -35,6 +35,7 @@ enum err
 way_begin(struct arena *arena, const struct site_settings *site, struct slice scheme,
           struct slice host, struct http_request *http, struct slice upgrade, struct way *out)
 {
+    bool keyed;
     enum err rc = OK;
 
     if (!site->pass)
@@ -48,10 +49,11 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
         out->kind = LOOKUP_PASS;
         out->reason = upgrade.len > 0 ? REASON_UPGRADE : REASON_BYPASS;
     }
-    if (rc == OK && out->kind == LOOKUP_CACHE)
+    keyed = out->kind == LOOKUP_CACHE || http->method == METHOD_POST; /* cache/post.h */
+    if (rc == OK && keyed)
         rc = cache_keyed_build(arena, site->key_fields, site->key_fields_n, &http->fields,
                                &out->keyed);
-    if (rc == OK && out->kind == LOOKUP_CACHE)
+    if (rc == OK && keyed)
         rc = cache_keyed_add_cookies(arena, site->key_cookies, site->key_cookies_n, &http->fields,
                                      &out->keyed);
     return rc;

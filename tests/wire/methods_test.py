@@ -165,3 +165,131 @@ def test_a_head_of_an_object_on_its_way(origin, edge):
     held.finish()
     assert first.read_response().body == b"0123456789"
     assert origin.count() == 1
+
+
+# --- RFC 9110 section 9.3.3: what a POST brings may answer a later GET
+
+RESULT = {**FRESH, "Content-Location": "/a"}
+
+
+def post(origin, edge, fields, status=200, request=None, path="/a", body=b"result"):
+    """A POST that reaches the origin with its body, and its answer."""
+    client = edge.client()
+    client.send_request("POST", path, request, b"x=1")
+    held = origin.next_request()
+    assert (held.method, held.body) == ("POST", b"x=1")
+    held.reply(status, fields, body)
+    response = client.read_response()
+    assert (response.status, response.body) == (status, body)
+    assert not response.cache_status.hit
+    return response
+
+
+@pytest.mark.parametrize("location", ["/a", "a", "", "http://site.test/a", "http://SITE.test:80/a#x"])
+def test_a_post_with_its_own_location_is_stored(origin, edge, location):
+    response = post(origin, edge, {**FRESH, "Content-Location": location, "X-A": "1"})
+    assert response.cache_status.stored
+    response = hit(edge)
+    assert (response.body, response["X-A"]) == (b"result", "1")
+    edge.wait_stored(1)
+    response = hit(edge)
+    assert (response.body, response["X-A"]) == (b"result", "1")
+    assert hit(edge, method="HEAD")["Content-Length"] == "6"
+    assert origin.count() == 1
+
+
+def test_a_post_is_never_answered_from_the_cache(origin, edge):
+    """RFC 9110 section 9.3.3: only GET and HEAD are."""
+    for body in (b"one", b"two"):
+        post(origin, edge, RESULT, body=body)
+        edge.wait_stored(1)
+        assert hit(edge).body == body
+
+
+def test_a_post_replaces_what_a_get_stored(origin, edge):
+    """What it invalidates goes first, and does not take the new one with it."""
+    stored(origin, edge, FRESH)
+    post(origin, edge, RESULT)
+    assert hit(edge).body == b"result"
+    edge.wait_stored(2)
+    assert hit(edge).body == b"result"
+    edge.restart()
+    assert hit(edge).body == b"result"
+    edge.expect_stats(store_objects=1)
+
+
+def test_a_post_overtakes_a_get_under_way(origin, edge):
+    """The older answer neither replaces it nor is given to who comes later."""
+    early = edge.client()
+    early.send_request("GET", "/a")
+    held = origin.next_request()
+    held.start(200, FRESH, length=3)
+    post(origin, edge, RESULT)
+    held.send(b"old")
+    held.finish()
+    assert early.read_response().body == b"old"
+    edge.wait_for(store_puts=1, store_puts_aborted=1)
+    assert hit(edge).body == b"result"
+
+
+@pytest.mark.parametrize("fields", [
+    FRESH, {**FRESH, "Content-Location": "/b"}, {**FRESH, "Content-Location": "http://other.test/a"},
+    {"Content-Location": "/a", "Last-Modified": date(-86400)}, {"Content-Location": "/a"},
+    {**RESULT, "Cache-Control": "no-store, max-age=60"}, {**RESULT, "Cache-Control": "private, max-age=60"},
+    {**RESULT, "Set-Cookie": "a=b"}, {**RESULT, "Vary": "*"},
+], ids=["no location", "another", "another host", "heuristic", "no lifetime", "no-store", "private",
+        "Set-Cookie", "Vary: *"])
+def test_other_answers_to_post_are_not_stored(origin, edge, fields):
+    response = post(origin, edge, fields)
+    assert not response.cache_status.stored
+    _, response = asked(origin, edge, (200, {}, b"got"))
+    assert response.body == b"got"
+    edge.expect_stats(store_puts=0)
+
+
+@pytest.mark.parametrize("status", [201, 404])
+def test_other_statuses_of_post_are_not_stored(origin, edge, status):
+    assert not post(origin, edge, RESULT, status).cache_status.stored
+
+
+@pytest.mark.parametrize("cc, kept", [("max-age=60", False), ("public, max-age=60", True)])
+def test_a_post_with_credentials_is_stored_as_a_get_is(origin, edge, cc, kept):
+    """RFC 9111 section 3.5."""
+    response = post(origin, edge, {**RESULT, "Cache-Control": cc}, request={"Authorization": "Basic x"})
+    assert response.cache_status.stored == kept
+
+
+def test_a_post_varies_by_its_own_fields(origin, edge):
+    """RFC 9111 section 4.1."""
+    post(origin, edge, {**RESULT, "Vary": "Accept-Language"}, request={"Accept-Language": "de"})
+    edge.wait_stored(1)
+    assert hit(edge, fields={"Accept-Language": "de"}).body == b"result"
+    _, response = asked(origin, edge, (200, FRESH, b"fr"), fields={"Accept-Language": "fr"})
+    assert response.body == b"fr"
+
+
+@pytest.mark.edge(settings={"site.key_fields": "X-Key"})
+def test_a_post_is_stored_under_the_fields_of_the_key(origin, edge):
+    post(origin, edge, RESULT, request={"X-Key": "1"})
+    assert hit(edge, fields={"X-Key": "1"}).body == b"result"
+    _, response = asked(origin, edge, (200, FRESH, b"other"), fields={"X-Key": "2"})
+    assert response.body == b"other"
+
+
+@pytest.mark.edge(settings={"site.pass": "yes"})
+def test_a_site_that_is_passed_stores_no_post(origin, edge):
+    assert not post(origin, edge, RESULT).cache_status.stored
+
+
+def test_a_stored_post_is_validated_with_a_get(origin, edge):
+    post(origin, edge, {**RESULT, **STALE, "ETag": '"v1"'})
+    edge.wait_stored(1)
+    held, response = asked(origin, edge, (304, {**FRESH, "ETag": '"v1"'}))
+    assert (held.method, held["If-None-Match"], response.body) == ("GET", '"v1"', b"result")
+
+
+def test_a_large_result_of_a_post_is_stored_whole(origin, edge):
+    body = bytes(range(256)) * 4096
+    post(origin, edge, RESULT, body=body)
+    edge.wait_stored(1)
+    assert hit(edge).body == body
