@@ -8,9 +8,10 @@
  *
  * Then it holds a line for every nominated field: "name: value LF", or "name LF" when the
  * request did not have it. Values have their field lines joined by ", " and the blanks around
- * commas made one way; fields that are no lists stay as they were. What counts is what the origin
- * got: a field that Connection names is absent, and one that brink writes or drops
- * (proxy/forward.h) is not kept at all. */
+ * commas made one way; fields that are no lists stay as they were. "name:~value LF" has a
+ * preference in its normal form (cache/preference.h), where the site wants that and it has one.
+ * What counts is what the origin got: a field that Connection names is absent, and one that brink
+ * writes or drops (proxy/forward.h) is not kept at all. */
 #ifndef BRINK_CACHE_VARY_H
 #define BRINK_CACHE_VARY_H
 
@@ -30,11 +31,13 @@ cache_keyed_add_cookies(struct arena *arena, const char *const *cookies, size_t 
                         const struct http_fields *request, struct slice *keyed);
 
 /* `keyed` and the nominated names (lower case, sorted, once each) with the request's values, blanks
- * normalised, as stored in cache_object.vary. *out_variant: its hash, 0 and empty text when the
- * response does not vary. ERR_LIMIT: cache_vary_is_star. ERR_NOMEM. */
+ * normalised, as stored in cache_object.vary. `normalise`: preferences in their normal form.
+ * *out_variant: its hash, 0 and empty text when the response does not vary. ERR_LIMIT:
+ * cache_vary_is_star. ERR_NOMEM. */
 MUST_USE enum err
-cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fields *request,
-                 const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant);
+cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
+                 const struct http_fields *request, const struct http_fields *response,
+                 struct slice *out_vary, uint64_t *out_variant);
 
 /* Vary: *, or as good as that: not a list of names, more than CACHE_VARY_NAMES_MAX of them, or by
  * X-Forwarded-For, in which brink writes the peer's address. */

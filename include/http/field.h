@@ -48,6 +48,12 @@ bool http_etag_take(struct slice *list, struct http_etag *out);
 bool http_etag_equal_strong(const struct http_etag *a, const struct http_etag *b);
 bool http_etag_equal_weak(const struct http_etag *a, const struct http_etag *b);
 
+/* Does it open a quoted string that nothing closes? */
+bool http_quote_is_open(struct slice text);
+
+/* qvalue of RFC 9110 section 12.4.2, in thousandths. False: malformed. */
+bool http_weight_parse(struct slice text, int *out);
+
 /* Weight of `coding` in Accept-Encoding and the like (RFC 9110 section 12.4.2): 0..1000, that of
  * "*" when it is not named itself; -1: neither. A malformed weight is 0. */
 int http_weight(const struct http_fields *fields, enum http_token token, struct slice coding);

@@ -2,6 +2,7 @@
  * nothing: the request's value is compared with the stored one while it is normalised. */
 #include "cache/vary.h"
 
+#include "cache/preference.h"
 #include "http/field.h"
 #include "http/steering.h"
 
@@ -210,13 +211,34 @@ cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
     return text.rc;
 }
 
+/* "name LF", "name: value LF" or "name:~preference LF". */
+static void
+put_line(struct http_out *text, bool normalise, const struct http_fields *request,
+         struct slice name)
+{
+    const struct http_field *field = find_sent(request, name);
+    struct sink sink = {.out = text};
+    struct preference normal;
+
+    http_out_text(text, name);
+    if (field != NULL && normalise && preference_is(name) &&
+        preference_write(request, field, &normal)) {
+        http_out_str(text, ":~");
+        http_out_text(text, slice_of(normal.text, normal.len));
+    } else if (field != NULL) {
+        http_out_str(text, ": ");
+        sink_field(&sink, request, field, name);
+    }
+    http_out_str(text, "\n");
+}
+
 enum err
-cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fields *request,
-                 const struct http_fields *response, struct slice *out_vary, uint64_t *out_variant)
+cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
+                 const struct http_fields *request, const struct http_fields *response,
+                 struct slice *out_vary, uint64_t *out_variant)
 {
     struct slice names[CACHE_VARY_NAMES_MAX + 1];
     struct http_out text;
-    struct sink sink = {.out = &text};
     size_t n;
     enum err rc;
 
@@ -232,16 +254,8 @@ cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fiel
     }
     http_out_init(&text, arena, 128 + keyed.len);
     http_out_text(&text, keyed);
-    for (size_t i = 0; i < n; i++) {
-        const struct http_field *field = find_sent(request, names[i]);
-
-        http_out_text(&text, names[i]);
-        if (field != NULL) {
-            http_out_text(&text, SLICE(": "));
-            sink_field(&sink, request, field, names[i]);
-        }
-        http_out_text(&text, SLICE("\n"));
-    }
+    for (size_t i = 0; i < n; i++)
+        put_line(&text, normalise, request, names[i]);
     if (text.rc != OK)
         return text.rc;
     *out_vary = http_out_slice(&text);
@@ -251,22 +265,44 @@ cache_vary_build(struct arena *arena, struct slice keyed, const struct http_fiel
     return OK;
 }
 
-/* One line off the stored text. False: none left, or damaged. *out_value.ptr is NULL when the
- * request did not have the field. */
+/* A line of the stored text. */
+struct line {
+    struct slice name, value; /* value.ptr is NULL when the request did not have the field */
+    bool normal;              /* the value is a preference in its normal form */
+};
+
+/* The next line off. False: none left, or damaged. */
 static bool
-take_line(struct slice *rest, struct slice *out_name, struct slice *out_value)
+take_line(struct slice *rest, struct line *out)
 {
     struct slice line;
 
     if (!slice_cut(rest, '\n', &line))
         return false;
-    *out_value = SLICE_NONE;
-    if (slice_cut(&line, ':', out_name)) {
-        if (line.len == 0 || line.ptr[0] != ' ')
+    *out = (struct line){.value = SLICE_NONE};
+    if (slice_cut(&line, ':', &out->name)) {
+        if (line.len == 0 || (line.ptr[0] != ' ' && line.ptr[0] != '~'))
             return false;
-        *out_value = slice_skip(line, 1);
+        out->normal = line.ptr[0] == '~';
+        out->value = slice_skip(line, 1);
     }
-    return out_name->len > 0;
+    return out->name.len > 0;
+}
+
+static bool
+matches_line(const struct line *line, const struct http_fields *request)
+{
+    const struct http_field *field = find_sent(request, line->name);
+    struct sink sink = {.want = line->value, .same = true};
+    struct preference normal;
+
+    if ((field != NULL) != (line->value.ptr != NULL))
+        return false;
+    if (field != NULL && line->normal)
+        return preference_write(request, field, &normal) &&
+               slice_equal(slice_of(normal.text, normal.len), line->value);
+    sink_field(&sink, request, field, line->name);
+    return sink.same && sink.want.len == 0;
 }
 
 static bool
@@ -286,18 +322,9 @@ cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fiel
     if (is_keyed_line(vary))
         return false;
     while (vary.len > 0) {
-        struct slice name, value;
-        const struct http_field *field;
-        struct sink sink = {.same = true};
+        struct line line;
 
-        if (!take_line(&vary, &name, &value))
-            return false;
-        field = find_sent(request, name);
-        if ((field != NULL) != (value.ptr != NULL))
-            return false;
-        sink.want = value;
-        sink_field(&sink, request, field, name);
-        if (!sink.same || sink.want.len != 0)
+        if (!take_line(&vary, &line) || !matches_line(&line, request))
             return false;
     }
     return true;
@@ -306,10 +333,11 @@ cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fiel
 static bool
 has_name(struct slice vary, struct slice wanted)
 {
-    struct slice name, value;
+    struct line line;
 
-    while (vary.len > 0 && take_line(&vary, &name, &value))
-        if (slice_equal_nocase(is_keyed_line(name) ? slice_skip(name, 1) : name, wanted))
+    while (vary.len > 0 && take_line(&vary, &line))
+        if (slice_equal_nocase(is_keyed_line(line.name) ? slice_skip(line.name, 1) : line.name,
+                               wanted))
             return true;
     return false;
 }

@@ -121,21 +121,6 @@ apply(struct cachectl *out, const struct directive *directive, struct slice valu
     }
 }
 
-/* An opened quote that nothing closes has swallowed whatever came after it, perhaps a no-store. */
-static bool
-quote_is_open(struct slice member)
-{
-    bool open = false;
-
-    for (size_t i = 0; i < member.len; i++) {
-        if (open && member.ptr[i] == '\\')
-            i++;
-        else if (member.ptr[i] == '"')
-            open = !open;
-    }
-    return open;
-}
-
 static void
 read_member(struct slice member, struct cachectl *out)
 {
@@ -144,7 +129,7 @@ read_member(struct slice member, struct cachectl *out)
 
     if (!readable) {
         name = slice_first(member, chars_span(member, CH_TOKEN));
-        if (quote_is_open(member))
+        if (http_quote_is_open(member)) /* it has swallowed what came after, perhaps a no-store */
             out->flags |= CC_NO_STORE;
     }
     for (size_t i = 0; i < ARRAY_LEN(directives); i++) {

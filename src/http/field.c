@@ -44,6 +44,18 @@ skip_quoted(struct slice text, size_t at, size_t *out_end)
 }
 
 bool
+http_quote_is_open(struct slice text)
+{
+    for (size_t i = 0; i < text.len;) {
+        if (text.ptr[i] != '"')
+            i++;
+        else if (!skip_quoted(text, i, &i))
+            return true;
+    }
+    return false;
+}
+
+bool
 http_list_take(struct slice *rest, struct slice *out_member)
 {
     size_t start = 0, end;
@@ -216,9 +228,8 @@ http_etag_equal_weak(const struct http_etag *a, const struct http_etag *b)
 
 /* --- weights --- */
 
-/* qvalue of RFC 9110 section 12.4.2 in thousandths. */
-static bool
-parse_qvalue(struct slice text, int *out)
+bool
+http_weight_parse(struct slice text, int *out)
 {
     int n, scale = 100;
 
@@ -249,7 +260,7 @@ member_weight(struct slice params)
         (void)slice_cut(&params, ';', &param);
         param = slice_trim(param);
         if (param.len >= 2 && char_lower(param.ptr[0]) == 'q' && param.ptr[1] == '=' &&
-            !parse_qvalue(slice_skip(param, 2), &weight))
+            !http_weight_parse(slice_skip(param, 2), &weight))
             return 0;
     }
     return weight;

@@ -33,8 +33,9 @@ static enum err
 add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
     struct cache_labels labels = {0};
-    enum err rc = cache_vary_build(&feed->arena, feed->keyed, &feed->request.fields,
-                                   &response->fields, &head->object.vary, &head->variant);
+    enum err rc = cache_vary_build(&feed->arena, feed->keyed, feed->site->cache.vary_normalise,
+                                   &feed->request.fields, &response->fields, &head->object.vary,
+                                   &head->variant);
 
     if (rc == ERR_LIMIT) {
         head->reason = REASON_VARY_STAR;

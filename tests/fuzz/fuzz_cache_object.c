@@ -91,7 +91,8 @@ try_vary_field(struct arena *arena, struct slice value)
 
     ASSERT(http_fields_init(&response, arena, 1) == OK);
     ASSERT(http_fields_add(&response, SLICE("Vary"), value) == OK);
-    if (cache_vary_build(arena, SLICE_NONE, &request.fields, &response, &vary, &variant) != OK)
+    if (cache_vary_build(arena, SLICE_NONE, true, &request.fields, &response, &vary, &variant) !=
+        OK)
         return;
     ASSERT((variant == 0) == (vary.len == 0));
     ASSERT(cache_vary_matches(vary, SLICE_NONE, &request.fields));

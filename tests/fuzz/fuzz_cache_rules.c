@@ -70,7 +70,7 @@ check_vary(struct both *both, struct cache_object *object)
     if (cache_keyed_build(&both->arena, names, both->request.minor == 0 ? 0 : 1,
                           &both->request.fields, &keyed) != OK)
         UNREACHABLE();
-    rc = cache_vary_build(&both->arena, keyed, &both->request.fields, &both->response.fields,
+    rc = cache_vary_build(&both->arena, keyed, true, &both->request.fields, &both->response.fields,
                           &object->vary, &variant);
     ASSERT((rc == ERR_LIMIT) == cache_vary_is_star(&both->response.fields));
     if (rc != OK) {

@@ -42,7 +42,7 @@ check_vary(struct arena *arena, const struct http_fields *request,
     enum err rc;
 
     ASSERT(cache_keyed_build(arena, names, ARRAY_LEN(names), request, &keyed) == OK);
-    rc = cache_vary_build(arena, keyed, request, response, &vary, &variant);
+    rc = cache_vary_build(arena, keyed, true, request, response, &vary, &variant);
 
     if (cache_vary_is_star(response)) {
         ASSERT(rc == ERR_LIMIT);

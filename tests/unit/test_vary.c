@@ -11,7 +11,7 @@ build(struct arena *arena, const char *request, const char *response, struct sli
 
     fields_from(arena, request, &asked);
     fields_from(arena, response, &answered);
-    return cache_vary_build(arena, SLICE_NONE, &asked, &answered, out, out_variant);
+    return cache_vary_build(arena, SLICE_NONE, false, &asked, &answered, out, out_variant);
 }
 
 static void
@@ -199,8 +199,8 @@ keyed_texts(void **state)
         assert_text(texts[i], cases[i].want);
     }
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(cache_vary_build(&arena, texts[i], &asked[i], &response, &vary, &variant),
-                         OK);
+        assert_int_equal(
+            cache_vary_build(&arena, texts[i], false, &asked[i], &response, &vary, &variant), OK);
         assert_true(variant != 0 && cache_vary_covers(vary, &response));
         for (size_t j = 0; j < ARRAY_LEN(cases); j++)
             assert_int_equal(cache_vary_matches(vary, texts[j], &asked[i]),
@@ -345,11 +345,71 @@ no_memory(void **state)
 
         arena.used_max = used_len + room;
         arena.used_len = used_len;
-        assert_int_equal(cache_vary_build(&arena, SLICE_NONE, &request, &response, &vary, &variant),
-                         ERR_NOMEM);
+        assert_int_equal(
+            cache_vary_build(&arena, SLICE_NONE, false, &request, &response, &vary, &variant),
+            ERR_NOMEM);
         assert_text(vary, "before");
     }
     arena_fini(&arena);
+}
+
+/* RFC 9110 section 12.5: preferences that say the same have one variant, where the site wants that.
+ */
+static void
+preferences(void **state)
+{
+    static const struct {
+        const char *why, *vary, *stored, *later;
+        bool want, want_as_it_came;
+    } cases[] = {
+        {"12.5.4: order", "Vary: accept-language", "Accept-Language: en, de",
+         "Accept-Language: de, en", true, false},
+        {"12.5.4: case", "Vary: accept-language", "Accept-Language: en, de",
+         "Accept-Language: eN, De", true, false},
+        {"12.5.4: another", "Vary: accept-language", "Accept-Language: en", "Accept-Language: de",
+         false, false},
+        {"12.5.4: more", "Vary: accept-language", "Accept-Language: de, en", "Accept-Language: de",
+         false, false},
+        {"12.4.2: weights", "Vary: Accept", "Accept: a/b;q=0.50, c/d;q=1.0",
+         "Accept: c/d,a/b;q=0.5", true, false},
+        {"12.4.2: another weight", "Vary: Accept", "Accept: a/b;q=0.5", "Accept: a/b;q=0.6", false,
+         false},
+        {"absent is not empty", "Vary: Accept", "Accept:", "Foo: 1", false, false},
+        {"absent twice", "Vary: Accept", "Foo: 1", "Foo: 2", true, true},
+        {"what has no normal form, equal", "Vary: Accept", "Accept: a/b;q=x, c/d",
+         "Accept: a/b;q=x, c/d", true, true},
+        {"what has no normal form, moved", "Vary: Accept", "Accept: a/b;q=x, c/d",
+         "Accept: c/d, a/b;q=x", false, false},
+        {"only one has a normal form", "Vary: Accept", "Accept: a/b", "Accept: a/b;q=x", false,
+         false},
+        {"4.1: other fields keep their order", "Vary: Foo", "Foo: 2, 1", "Foo: 1, 2", false, false},
+        {"among others", "Vary: Foo, Accept, Zoo", "Foo: 1\nAccept: b/*, a/*\nZoo: 2",
+         "Foo: 1\nAccept: a/*, b/*\nZoo: 2", true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        for (int normalise = 0; normalise <= 1; normalise++) {
+            struct arena arena;
+            struct http_fields stored, later, response;
+            struct slice vary;
+            uint64_t variant;
+
+            print_message("case: %s\n", cases[i].why);
+            arena_init(&arena, 0);
+            fields_from(&arena, cases[i].stored, &stored);
+            fields_from(&arena, cases[i].later, &later);
+            fields_from(&arena, cases[i].vary, &response);
+            assert_int_equal(cache_vary_build(&arena, SLICE_NONE, normalise, &stored, &response,
+                                              &vary, &variant),
+                             OK);
+            assert_true(cache_vary_matches(vary, SLICE_NONE, &stored));
+            assert_true(cache_vary_covers(vary, &response));
+            assert_int_equal(cache_vary_matches(vary, SLICE_NONE, &later),
+                             normalise ? cases[i].want : cases[i].want_as_it_came);
+            arena_fini(&arena);
+        }
+    }
 }
 
 int
@@ -365,6 +425,7 @@ main(void)
         cmocka_unit_test(damaged_texts_match_nothing),
         cmocka_unit_test(covering),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(preferences),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
