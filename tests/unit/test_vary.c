@@ -256,7 +256,8 @@ keyed_cookies(void **state)
                          OK);
         assert_true(slice_starts(keyed, fields));
         assert_text(slice_skip(keyed, fields.len), cases[i].want);
-        assert_int_equal(cache_vary_build(&arena, keyed, &request, &response, &vary, &variant), OK);
+        assert_int_equal(
+            cache_vary_build(&arena, keyed, false, &request, &response, &vary, &variant), OK);
         assert_true(cache_vary_matches(vary, keyed, &request));
         assert_false(cache_vary_matches(vary, fields, &request)); /* the site had no cookies */
         assert_true(cache_vary_covers(vary, &response));
