@@ -10,10 +10,12 @@
 enum {
     CACHE_ALWAYS_VALIDATE = 1, /* no-cache, or nothing but a validator */
     CACHE_MUST_REVALIDATE =
-        2,               /* must-revalidate, proxy-revalidate, s-maxage: never stale unvalidated */
-    CACHE_HEURISTIC = 4, /* the lifetime was guessed, RFC 9111 section 4.2.2 */
-    CACHE_IMMUTABLE = 8, /* RFC 8246 */
-    CACHE_WITHHOLDS = 16 /* fields named by no-cache="..." or private="..." are not stored */
+        2,                /* must-revalidate, proxy-revalidate, s-maxage: never stale unvalidated */
+    CACHE_HEURISTIC = 4,  /* the lifetime was guessed, RFC 9111 section 4.2.2 */
+    CACHE_IMMUTABLE = 8,  /* RFC 8246 */
+    CACHE_WITHHOLDS = 16, /* fields named by no-cache="..." or private="..." are not stored */
+    CACHE_PARTIAL = 32,   /* the body is in slices of their own: cache/partial.h */
+    CACHE_SLICE = 64      /* one of them */
 };
 
 /* Where the lifetime comes from: RFC 9111 sections 4.2.1 and 4.2.2. */
@@ -41,6 +43,11 @@ struct cache_object {
     struct slice etag;       /* as sent; empty: none */
     struct slice vary;       /* see cache/vary.h; empty: the response does not vary */
     struct slice tags;       /* cache_labels.tags */
+
+    /* CACHE_PARTIAL alone */
+    uint64_t whole_len;  /* of the representation */
+    uint64_t slice_len;  /* of every slice but the last */
+    uint64_t generation; /* names its slices; never 0 */
 };
 
 /* Encode into the arena. ERR_NOMEM. */

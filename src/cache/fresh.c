@@ -370,7 +370,7 @@ set_freshness(const struct cache_settings *settings, const struct cachectl *cc,
 {
     bool informed, validator;
 
-    out->flags = 0;
+    out->flags &= CACHE_PARTIAL; /* where the body is, not how fresh */
     set_times(out, fields, request_s, response_s);
     set_etag(out, fields);
     set_directives(settings, cc, out);

@@ -13,6 +13,12 @@ struct meta {
 };
 static_assert(sizeof(struct meta) == 64, "the layout on disk is fixed");
 
+/* Behind the texts, with CACHE_PARTIAL. */
+struct meta_partial {
+    uint64_t whole_len, slice_len, generation;
+};
+static_assert(sizeof(struct meta_partial) == 24, "the layout on disk is fixed");
+
 /* Beyond any date that HTTP can express; sums of such times cannot overflow. */
 static const int64_t time_max_s = (int64_t)1 << 40;
 
@@ -34,6 +40,7 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
                         .etag_len = (uint32_t)object->etag.len,
                         .vary_len = (uint32_t)object->vary.len,
                         .tags_len = (uint32_t)object->tags.len};
+    struct meta_partial partial = {object->whole_len, object->slice_len, object->generation};
     size_t len = sizeof(meta);
     char *buf;
 
@@ -41,6 +48,8 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
         ASSERT(texts[i].len <= UINT32_MAX / 4); /* a head is far smaller */
         len += texts[i].len;
     }
+    if (object->flags & CACHE_PARTIAL)
+        len += sizeof(partial);
     buf = arena_alloc(arena, len);
     if (buf == NULL)
         return ERR_NOMEM;
@@ -52,18 +61,36 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
             memcpy(buf, texts[i].ptr, texts[i].len);
         buf += texts[i].len;
     }
+    if (object->flags & CACHE_PARTIAL)
+        memcpy(buf, &partial, sizeof(partial));
     return OK;
 }
 
 static bool
 is_sane(const struct meta *meta, size_t len)
 {
-    uint64_t texts_len = (uint64_t)meta->etag_len + meta->vary_len + meta->tags_len;
+    uint64_t rest_len = (uint64_t)meta->etag_len + meta->vary_len + meta->tags_len;
 
-    return texts_len == len - sizeof(*meta) && meta->status >= 200 && meta->status <= 999 &&
+    if (meta->flags & CACHE_PARTIAL)
+        rest_len += sizeof(struct meta_partial);
+    return rest_len == len - sizeof(*meta) && meta->status >= 200 && meta->status <= 999 &&
            meta->response_s >= 0 && meta->response_s <= time_max_s && meta->date_s >= 0 &&
            meta->date_s <= time_max_s && meta->last_modified_s >= -1 &&
            meta->last_modified_s <= time_max_s && meta->lifetime_from < CACHE_LIFETIME_COUNT;
+}
+
+static enum err
+decode_partial(struct slice text, struct cache_object *out)
+{
+    struct meta_partial partial;
+
+    memcpy(&partial, text.ptr, sizeof(partial));
+    if (partial.whole_len == 0 || partial.slice_len == 0 || partial.generation == 0)
+        return ERR_STORE_CORRUPT;
+    out->whole_len = partial.whole_len;
+    out->slice_len = partial.slice_len;
+    out->generation = partial.generation;
+    return OK;
 }
 
 enum err
@@ -95,5 +122,8 @@ cache_object_decode(struct slice meta_text, struct cache_object *out)
         .vary = slice_of(text + meta.etag_len, meta.vary_len),
         .tags = slice_of(text + meta.etag_len + meta.vary_len, meta.tags_len),
     };
+    if (UNLIKELY(meta.flags & CACHE_PARTIAL))
+        return decode_partial(slice_skip(meta_text, meta_text.len - sizeof(struct meta_partial)),
+                              out);
     return OK;
 }

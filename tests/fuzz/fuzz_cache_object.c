@@ -2,6 +2,7 @@
  * What is accepted must survive being used and being written again. */
 #include "cache/fresh.h"
 #include "cache/lookup.h"
+#include "cache/partial.h"
 #include "cache/range.h"
 #include "cache/validate.h"
 
@@ -50,6 +51,21 @@ use_object(struct arena *arena, const struct cache_object *object)
     ASSERT(validate_conditions(arena, object, &lines) == OK);
 }
 
+/* Wherever it is cut, the last slice ends with the whole. */
+static void
+use_slices(const struct cache_object *object)
+{
+    char suffix[PARTIAL_SUFFIX_MAX];
+    uint64_t last;
+
+    if (!(object->flags & CACHE_PARTIAL))
+        return;
+    last = partial_slice_of(object, object->whole_len - 1);
+    ASSERT(partial_slice_first(object, last) + partial_slice_len(object, last) ==
+           object->whole_len);
+    ASSERT(partial_suffix(object, last, suffix) <= sizeof(suffix));
+}
+
 static void
 try_meta(struct arena *arena, struct slice meta)
 {
@@ -65,6 +81,7 @@ try_meta(struct arena *arena, struct slice meta)
     use_object(arena, &object);
     ASSERT(cache_object_encode(arena, &object, &written) == OK);
     ASSERT(cache_object_decode(written, &again) == OK);
+    use_slices(&object);
     ASSERT(written.len == meta.len && slice_equal(again.vary, object.vary));
 }
 

@@ -3,7 +3,7 @@
 
 #include "cache/object.h"
 
-enum { META_FIXED_LEN = 64 };
+enum { META_FIXED_LEN = 64, META_PARTIAL_LEN = 24 };
 
 static const struct cache_object samples[] = {
     {.status = 200, .response_s = NOW_S, .date_s = NOW_S, .last_modified_s = -1},
@@ -25,6 +25,13 @@ static const struct cache_object samples[] = {
      .date_s = INT64_C(253402300799),
      .last_modified_s = INT64_C(253402300799),
      .tags = SLICE("t")},
+    {.status = 200,
+     .flags = CACHE_PARTIAL | CACHE_IMMUTABLE,
+     .last_modified_s = -1,
+     .etag = SLICE("\"x\""),
+     .whole_len = UINT64_MAX,
+     .slice_len = 65520,
+     .generation = 1},
 };
 
 static struct slice
@@ -48,7 +55,8 @@ there_and_back(void **state)
         struct slice meta = encode(&arena, in);
         struct cache_object out;
 
-        assert_int_equal(meta.len, META_FIXED_LEN + in->etag.len + in->vary.len + in->tags.len);
+        assert_int_equal(meta.len, META_FIXED_LEN + in->etag.len + in->vary.len + in->tags.len +
+                                       (in->flags & CACHE_PARTIAL ? META_PARTIAL_LEN : 0));
         assert_int_equal(cache_object_decode(meta, &out), OK);
         assert_int_equal(out.status, in->status);
         assert_int_equal(out.flags, in->flags);
@@ -63,6 +71,9 @@ there_and_back(void **state)
         assert_true(slice_equal(out.etag, in->etag));
         assert_true(slice_equal(out.vary, in->vary));
         assert_true(slice_equal(out.tags, in->tags));
+        assert_true(out.whole_len == in->whole_len);
+        assert_true(out.slice_len == in->slice_len);
+        assert_true(out.generation == in->generation);
     }
     arena_fini(&arena);
 }
@@ -107,6 +118,37 @@ every_other_length_is_corrupt(void **state)
     }
     assert_int_equal(cache_object_decode(slice_of(meta.ptr, meta.len), &out), OK);
     arena_fini(&arena);
+}
+
+/* Without the flag there is no room for it, with it there must be. */
+static void
+partial_or_not(void **state)
+{
+    static const struct {
+        const char *why;
+        size_t sample, at, len;
+        uint64_t value;
+    } cases[] = {
+        {"a whole object turned partial", 1, 4, 2, CACHE_PARTIAL},
+        {"a partial one turned whole", 3, 4, 2, 0},
+        {"an empty whole", 3, 67, 8, 0},
+        {"slices of nothing", 3, 75, 8, 0},
+        {"no generation", 3, 83, 8, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct slice meta;
+        struct cache_object out;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        meta = encode(&arena, &samples[cases[i].sample]);
+        memcpy((char *)(uintptr_t)meta.ptr + cases[i].at, &cases[i].value, cases[i].len);
+        assert_int_equal(cache_object_decode(meta, &out), ERR_STORE_CORRUPT);
+        arena_fini(&arena);
+    }
 }
 
 static void
@@ -191,6 +233,7 @@ main(void)
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(any_alignment),
         cmocka_unit_test(every_other_length_is_corrupt),
+        cmocka_unit_test(partial_or_not),
         cmocka_unit_test(damaged_numbers),
         cmocka_unit_test(lengths_that_wrap_around),
         cmocka_unit_test(no_memory),

@@ -1,0 +1,153 @@
+/* Partial objects: what suits, how it is cut, what the slices are called. RFC 9111 section 3.4. */
+#include "cache_fixture.h"
+
+#include "base/block.h"
+#include "cache/partial.h"
+
+static void
+what_suits(void **state)
+{
+    static const struct {
+        const char *why, *etag, *fields;
+        unsigned status;
+        bool want;
+    } cases[] = {
+        {"14.3: ranges, and a strong tag", "\"a\"", "Accept-Ranges: bytes", 200, true},
+        {"14.3: among others", "\"a\"", "Accept-Ranges: lines, Bytes", 200, true},
+        {"14.3: none", "\"a\"", "Accept-Ranges: none", 200, false},
+        {"14.3: nothing said", "\"a\"", "", 200, false},
+        {"8.8.1: a weak tag", "W/\"a\"", "Accept-Ranges: bytes", 200, false},
+        {"8.8.1: no tag", "", "Accept-Ranges: bytes", 200, false},
+        {"8.8.3: no well-formed tag", "a", "Accept-Ranges: bytes", 200, false},
+        {"14.2: not 200", "\"a\"", "Accept-Ranges: bytes", 203, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct cache_object object = {.etag = slice_from_str(cases[i].etag)};
+        struct arena arena;
+        struct http_response response;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        response = response_from(&arena, cases[i].status, cases[i].fields);
+        assert_true(partial_suits(&response, &object) == cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
+static void
+how_it_is_cut(void **state)
+{
+    enum { PIECE = BLOCK_FULL_LEN };
+    static const struct {
+        const char *why;
+        uint64_t whole_len, slice_len, object_max_len, want_len, last, last_len;
+    } cases[] = {
+        {"whole pieces", 10 * PIECE, 2 * PIECE, UINT64_MAX, 2 * PIECE, 4, 2 * PIECE},
+        {"rounded down", 10 * PIECE, 3 * PIECE - 1, UINT64_MAX, 2 * PIECE, 4, 2 * PIECE},
+        {"a piece at least", 10 * PIECE, 100, UINT64_MAX, PIECE, 9, PIECE},
+        {"no more than the store takes", 10 * PIECE, 8 * PIECE, 3 * PIECE, 3 * PIECE, 3, PIECE},
+        {"a last slice of one byte", 4 * PIECE + 1, 2 * PIECE, UINT64_MAX, 2 * PIECE, 2, 1},
+        {"one slice", 5, 2 * PIECE, UINT64_MAX, 2 * PIECE, 0, 5},
+        {"the largest", UINT64_MAX, PIECE, UINT64_MAX, PIECE, (UINT64_MAX - 1) / PIECE,
+         UINT64_MAX % PIECE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct cache_object object = {.flags = CACHE_IMMUTABLE};
+
+        print_message("case: %s\n", cases[i].why);
+        partial_begin(&object, cases[i].whole_len, cases[i].slice_len, cases[i].object_max_len, 7);
+        assert_int_equal(object.flags, CACHE_IMMUTABLE | CACHE_PARTIAL);
+        assert_true(object.slice_len == cases[i].want_len);
+        assert_true(partial_whole_len(&object, 0) == cases[i].whole_len);
+        assert_true(partial_slice_of(&object, 0) == 0);
+        assert_true(partial_slice_of(&object, cases[i].whole_len - 1) == cases[i].last);
+        assert_true(partial_slice_len(&object, cases[i].last) == cases[i].last_len);
+        assert_true(partial_slice_first(&object, cases[i].last) ==
+                    cases[i].whole_len - cases[i].last_len);
+    }
+}
+
+static void
+other_objects_are_as_long_as_they_are(void **state)
+{
+    (void)state;
+    assert_true(partial_whole_len(&(struct cache_object){.status = 200}, 12) == 12);
+}
+
+/* A generation of 0 would be that of every whole object. */
+static void
+a_generation_is_never_0(void **state)
+{
+    struct cache_object object = {.status = 200};
+
+    (void)state;
+    partial_begin(&object, 10, 10, 10, 0);
+    assert_true(object.generation != 0);
+}
+
+static void
+names_and_questions(void **state)
+{
+    struct cache_object object = {.etag = SLICE("\"a b\""), .status = 200};
+    char suffix[PARTIAL_SUFFIX_MAX];
+    struct arena arena;
+    struct slice lines;
+
+    (void)state;
+    arena_init(&arena, 0);
+    partial_begin(&object, 3 * BLOCK_FULL_LEN + 5, BLOCK_FULL_LEN, UINT64_MAX,
+                  UINT64_C(0x0123456789abcdef));
+    assert_text(slice_of(suffix, partial_suffix(&object, 0, suffix)), "\n0123456789abcdef/0");
+    assert_text(slice_of(suffix, partial_suffix(&object, UINT64_MAX, suffix)),
+                "\n0123456789abcdef/18446744073709551615");
+    assert_int_equal(partial_conditions(&arena, &object, 1, &lines), OK);
+    assert_text(lines, "Range: bytes=65520-131039\r\nIf-Range: \"a b\"\r\n");
+    assert_int_equal(partial_conditions(&arena, &object, 3, &lines), OK);
+    assert_text(lines, "Range: bytes=196560-196564\r\nIf-Range: \"a b\"\r\n");
+    arena_fini(&arena);
+}
+
+/* A slice's record: whatever of the master's could lead to it is left out. */
+static void
+what_a_slice_is(void **state)
+{
+    struct cache_object master = {.status = 200,
+                                  .flags = CACHE_MUST_REVALIDATE,
+                                  .response_s = NOW_S,
+                                  .last_modified_s = -1,
+                                  .etag = SLICE("\"a\""),
+                                  .vary = SLICE("x\n")};
+    struct cache_object slice, again;
+    struct arena arena;
+    struct slice meta;
+
+    (void)state;
+    partial_begin(&master, 100, 10, 10, 5);
+    partial_slice_object(&master, &slice);
+    assert_int_equal(slice.flags, CACHE_SLICE);
+    assert_true(slice.response_s == NOW_S);
+    arena_init(&arena, 0);
+    assert_int_equal(cache_object_encode(&arena, &slice, &meta), OK);
+    assert_int_equal(cache_object_decode(meta, &again), OK);
+    assert_true(again.generation == 0 && again.etag.len == 0 && again.vary.len == 0);
+    arena_fini(&arena);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_suits),
+        cmocka_unit_test(how_it_is_cut),
+        cmocka_unit_test(other_objects_are_as_long_as_they_are),
+        cmocka_unit_test(a_generation_is_never_0),
+        cmocka_unit_test(names_and_questions),
+        cmocka_unit_test(what_a_slice_is),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
