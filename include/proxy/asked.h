@@ -31,4 +31,18 @@ asked_check(const struct asked *asked, const struct http_response *response, con
  * a 206 with one part. False: there is nothing to hold it to. */
 bool asked_part(const struct asked *asked, const struct http_response *response, uint64_t *out_len);
 
+/* For a slice of a partial object, with If-Range: exactly these bytes. */
+void asked_for_slice(uint64_t first, uint64_t last, struct asked *out);
+
+/* What an answer that asked_check let pass says of it. RFC 9110 section 15.3.7.3. */
+enum asked_slice {
+    SLICE_RIGHT,    /* these bytes of this representation */
+    SLICE_CHANGED,  /* there is another representation now, or none */
+    SLICE_UNRANGED, /* the same, but not the bytes asked for: the origin serves no ranges */
+    SLICE_FAILED    /* no answer but a failure: it may be asked again later */
+};
+/* `whole_len` and the strong `etag`: of the representation. */
+enum asked_slice asked_slice(const struct asked *asked, const struct http_response *response,
+                             uint64_t whole_len, struct slice etag);
+
 #endif

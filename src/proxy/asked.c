@@ -185,3 +185,75 @@ asked_check(const struct asked *asked, const struct http_response *response, con
         return OK;
     }
 }
+
+/* --- a slice --- */
+
+void
+asked_for_slice(uint64_t first, uint64_t last, struct asked *out)
+{
+    *out = (struct asked){.range = true,
+                          .one_range = true,
+                          .bytes = {.first = first, .last = last},
+                          .unit = SLICE("bytes")};
+}
+
+/* Whose tag is it? One that is missing, weak or repeated tells nothing. */
+enum same { SAME, OTHER, UNKNOWN };
+
+static enum same
+compare_etag(const struct http_fields *fields, struct slice etag)
+{
+    const struct http_field *field = http_fields_get(fields, HTTP_ETAG);
+    struct http_etag ours, theirs;
+
+    if (field == NULL || http_fields_next(fields, field) != NULL || !http_etag_parse(etag, &ours) ||
+        !http_etag_parse(field->value, &theirs))
+        return UNKNOWN;
+    if (http_etag_equal_strong(&ours, &theirs))
+        return SAME;
+    return theirs.weak && slice_equal(ours.opaque, theirs.opaque) ? UNKNOWN : OTHER;
+}
+
+static enum asked_slice
+judge_part(const struct asked *asked, const struct http_response *response, uint64_t whole_len,
+           struct slice etag)
+{
+    const struct http_field *field = http_fields_get(&response->fields, HTTP_CONTENT_RANGE);
+    enum same same = compare_etag(&response->fields, etag);
+    struct part part;
+
+    if (field == NULL || !parse_part(field->value, &part))
+        return SLICE_UNRANGED; /* several parts for one range do not get here */
+    if (same == OTHER || (part.known && part.length != whole_len))
+        return SLICE_CHANGED;
+    if (same == UNKNOWN || !part.known || part.first != asked->bytes.first ||
+        part.last != asked->bytes.last)
+        return SLICE_UNRANGED;
+    return SLICE_RIGHT;
+}
+
+/* The whole for a range: If-Range failed, or the origin serves no ranges. */
+static enum asked_slice
+judge_whole(const struct http_response *response, uint64_t whole_len, struct slice etag)
+{
+    bool same_length = !says_length(response) || response->content_length == whole_len;
+
+    return compare_etag(&response->fields, etag) == SAME && same_length ? SLICE_UNRANGED
+                                                                        : SLICE_CHANGED;
+}
+
+enum asked_slice
+asked_slice(const struct asked *asked, const struct http_response *response, uint64_t whole_len,
+            struct slice etag)
+{
+    switch (response->status) {
+    case 200:
+        return judge_whole(response, whole_len, etag);
+    case 206:
+        return judge_part(asked, response, whole_len, etag);
+    case 429:
+        return SLICE_FAILED;
+    default:
+        return response->status >= 500 ? SLICE_FAILED : SLICE_CHANGED;
+    }
+}

@@ -191,12 +191,87 @@ the_length_of_a_part(void **state)
     }
 }
 
+/* Bytes 10 to 19 of 100, of the representation "a". */
+static void
+answers_to_a_slice(void **state)
+{
+    static const struct {
+        const char *why;
+        unsigned status;
+        const char *response;
+        enum err check;
+        enum asked_slice want;
+    } answers[] = {
+        {"15.3.7: the bytes", 206, "Content-Range: bytes 10-19/100\nETag: \"a\"", OK, SLICE_RIGHT},
+        {"15.3.7.3: of another representation", 206, "Content-Range: bytes 10-19/100\nETag: \"b\"",
+         OK, SLICE_CHANGED},
+        {"15.3.7.3: of another length", 206, "Content-Range: bytes 10-19/99\nETag: \"a\"", OK,
+         SLICE_CHANGED},
+        {"15.3.7.3: of another length, without a tag", 206, "Content-Range: bytes 10-19/99", OK,
+         SLICE_CHANGED},
+        {"15.3.7.3: nobody says of which", 206, "Content-Range: bytes 10-19/100", OK,
+         SLICE_UNRANGED},
+        {"8.8.3.2: a weak tag says nothing", 206, "Content-Range: bytes 10-19/100\nETag: W/\"a\"",
+         OK, SLICE_UNRANGED},
+        {"8.8.3.2: another weak tag does", 206, "Content-Range: bytes 10-19/100\nETag: W/\"b\"", OK,
+         SLICE_CHANGED},
+        {"8.8.3: two tags say nothing", 206,
+         "Content-Range: bytes 10-19/100\nETag: \"a\"\nETag: \"a\"", OK, SLICE_UNRANGED},
+        {"14.4: of an unknown length", 206, "Content-Range: bytes 10-19/*\nETag: \"a\"", OK,
+         SLICE_UNRANGED},
+        {"15.3.7: less than was asked for", 206, "Content-Range: bytes 10-18/100\nETag: \"a\"", OK,
+         SLICE_UNRANGED},
+        {"15.3.7: not from the beginning", 206, "Content-Range: bytes 11-19/100\nETag: \"a\"", OK,
+         SLICE_UNRANGED},
+        {"15.3.7: other bytes", 206, "Content-Range: bytes 0-9/100\nETag: \"a\"",
+         ERR_ORIGIN_UNASKED, SLICE_RIGHT},
+        {"15.3.7: several parts", 206, "Content-Type: multipart/byteranges; boundary=x",
+         ERR_ORIGIN_UNASKED, SLICE_RIGHT},
+        {"13.1.5: the whole of another one", 200, "ETag: \"b\"", OK, SLICE_CHANGED},
+        {"13.1.5: the whole of nobody knows which", 200, "", OK, SLICE_CHANGED},
+        {"14.2: the whole all the same", 200, "ETag: \"a\"", OK, SLICE_UNRANGED},
+        {"14.2: the whole, and it is so long", 200, "ETag: \"a\"\nContent-Length: 100", OK,
+         SLICE_UNRANGED},
+        {"14.2: the whole, and it is longer", 200, "ETag: \"a\"\nContent-Length: 101", OK,
+         SLICE_CHANGED},
+        {"15.5.17: it is shorter now", 416, "", OK, SLICE_CHANGED},
+        {"15.5.5: it is gone", 404, "", OK, SLICE_CHANGED},
+        {"15.4.3: it is elsewhere", 302, "", OK, SLICE_CHANGED},
+        {"15.6.1: a failure", 500, "", OK, SLICE_FAILED},
+        {"15.6.4: not now", 503, "", OK, SLICE_FAILED},
+        {"RFC 6585 section 4: not so often", 429, "", OK, SLICE_FAILED},
+        {"15.4.5: 304 to none", 304, "", ERR_ORIGIN_UNASKED, SLICE_RIGHT},
+        {"15.5.13: 412 to none", 412, "", ERR_ORIGIN_UNASKED, SLICE_RIGHT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        struct arena arena;
+        struct http_response response;
+        struct asked asked;
+        const char *why;
+
+        print_message("case: %s\n", answers[i].why);
+        arena_init(&arena, 0);
+        response = response_from(&arena, answers[i].status, answers[i].response);
+        if (http_fields_has(&response.fields, HTTP_CONTENT_LENGTH))
+            assert_true(slice_to_u64(http_fields_get(&response.fields, HTTP_CONTENT_LENGTH)->value,
+                                     &response.content_length));
+        asked_for_slice(10, 19, &asked);
+        assert_int_equal(asked_check(&asked, &response, &why), answers[i].check);
+        if (answers[i].check == OK)
+            assert_int_equal(asked_slice(&asked, &response, 100, SLICE("\"a\"")), answers[i].want);
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_held_against_the_request),
         cmocka_unit_test(the_length_of_a_part),
+        cmocka_unit_test(answers_to_a_slice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
