@@ -42,7 +42,15 @@ struct lookup_question {
     const struct store_key *key;
     struct slice keyed; /* cache/vary.h */
     int64_t now_s;
+    uint64_t gone; /* generation of a partial object that proved to be over; 0: none */
 };
+
+/* Is this the partial object that the question leaves out? */
+static inline bool
+lookup_is_gone(const struct lookup_question *question, const struct cache_object *object)
+{
+    return object->generation != 0 && object->generation == question->gone;
+}
 
 /* What it has, within the open read section. */
 struct lookup_finding {

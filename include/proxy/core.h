@@ -19,6 +19,7 @@ struct proxy_shared {
     const struct proxy_settings *settings;
     struct fill_table *fills;
     struct unstorable *unstorable;
+    struct unstorable *unsliceable; /* keys whose ranges the origin does not serve as it says */
     char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
     uint64_t nonce_seed;                 /* random, and told to nobody */
     _Atomic uint64_t nonces_n;
@@ -35,7 +36,7 @@ struct proxy {
     struct store_reader *reader;
     bool reading;            /* a read section is open; it ends with the callback */
     struct origin **origins; /* one for each of settings->origins */
-    struct list conns, feeds;
+    struct list conns, feeds, slice_feeds;
     unsigned conns_n;
     struct watch_lists watch;  /* the same connections by what they wait for */
     struct list idle_requests; /* kept for reuse */

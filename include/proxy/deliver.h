@@ -1,11 +1,11 @@
-/* A response body on its way to the client, from wherever it is: the store's map, a fill, or text
- * of our own. The carrier (proxy/h1_conn) pulls, so a slow client slows nothing else. */
+/* A response body on its way to the client, from wherever it is: the store's map, a fill, slices,
+ * or text of our own. The carrier (proxy/h1_conn) pulls, so a slow client slows nothing else. */
 #ifndef BRINK_PROXY_DELIVER_H
 #define BRINK_PROXY_DELIVER_H
 
-#include "proxy/core.h"
+#include "proxy/slices.h"
 
-enum deliver_source { DELIVER_NOTHING, DELIVER_TEXT, DELIVER_STORE, DELIVER_FILL };
+enum deliver_source { DELIVER_NOTHING, DELIVER_TEXT, DELIVER_STORE, DELIVER_FILL, DELIVER_SLICES };
 
 enum { DELIVER_IOV_MAX = 16, DELIVER_BATCH_MAX = 1 << 20 };
 
@@ -28,6 +28,7 @@ struct deliver {
     bool in_section; /* the section that found `object` is still open */
     struct store_pin pin;
     struct fill_reader *reader; /* DELIVER_FILL: ours from deliver_fill on */
+    struct slices *slices;      /* DELIVER_SLICES: the caller's */
     struct wake *warming;       /* pages are on their way from disk; NULL: none */
     bool warmed;                /* what comes next was just brought in: do not ask again */
     void (*on_more)(void *arg); /* after DELIVER_WAIT: try again */
@@ -52,6 +53,9 @@ deliver_pinned(struct deliver *deliver, const struct store_pin *pin, uint64_t fi
 /* Bytes from `first` up to `end` (UINT64_MAX: all) of a fill. Takes the reader. */
 void
 deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first, uint64_t end);
+
+/* The same of a partial object's body; the slices stay the caller's and outlive the deliver. */
+void deliver_slices(struct deliver *deliver, struct slices *slices, uint64_t first, uint64_t len);
 
 /* Of the source that was set just now, these parts; they and their texts are kept by the caller. Of
  * a fill that is not stored, later parts must lie behind earlier ones. */

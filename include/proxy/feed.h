@@ -22,6 +22,7 @@ struct feed_plan {
      * found in the open read section. NULL: none. */
     const struct store_object *stale;
     bool stale_if_error; /* it may stand in for a failing origin */
+    bool unsliced;       /* the whole is fetched, however large it is */
 
     /* The request's body is wanted; called on the loop until feed_detach. May be NULL. */
     void (*on_body_wanted)(void *arg);

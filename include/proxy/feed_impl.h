@@ -25,7 +25,7 @@ struct feed {
     struct slice scheme, host, keyed;
     struct sock_addr peer;
     struct slice upgrade;
-    bool pass, stale_if_error;
+    bool pass, stale_if_error, unsliced;
     enum cache_reason reason;
     bool body_whole; /* of the request */
     int64_t request_s;

@@ -18,8 +18,10 @@ struct site_settings {
     size_t hosts_n;
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
-    bool pass;                     /* never look up nor store */
-    bool status_key;               /* Cache-Status tells the key */
+    bool pass;                /* never look up nor store */
+    bool status_key;          /* Cache-Status tells the key */
+    uint64_t slice_above_len; /* larger bodies are kept in slices; 0: none */
+    uint64_t slice_len;
     const char *const *key_fields; /* names, lower case: part of the key, so passed on */
     size_t key_fields_n;
     const char *const *key_cookies; /* names of cookies whose values are part of the key */

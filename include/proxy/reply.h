@@ -15,7 +15,8 @@ struct reply_source {
     bool has_length;
     uint64_t length;
     const struct store_object *stored; /* the body is here, or ... */
-    const struct store_pin *pin;       /* here, or, both NULL, in the request's fill */
+    const struct store_pin *pin;       /* here, or ... */
+    struct slices *slices;             /* here, or, all NULL, in the request's fill */
     bool evaluate;                     /* conditions and ranges are ours to answer */
 };
 

@@ -7,6 +7,7 @@
  *             |         '---> TUNNEL  the origin changed to another protocol
  *             '----> ALONE -> PARKED  a fetch of its own: methods that are passed, what cannot be
  *                                     shared
+ *   LOOKUP, PARKED -> SLICES -> REPLY  the object is a partial one
  *   VET -> PURGE -> REPLY */
 #ifndef BRINK_PROXY_REQUEST_H
 #define BRINK_PROXY_REQUEST_H
@@ -19,13 +20,15 @@
 
 struct feed;
 struct purge_job;
+struct request_sliced;
 
 /* state, handler, may be followed by */
 #define REQUEST_STATES(X)                                                                          \
     X(VET, request_on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                         \
-    X(LOOKUP, request_on_lookup, TO(PARKED) | TO(ALONE) | TO(REPLY))                               \
+    X(LOOKUP, request_on_lookup, TO(PARKED) | TO(ALONE) | TO(SLICES) | TO(REPLY))                  \
     X(ALONE, request_on_alone, TO(PARKED) | TO(REPLY))                                             \
-    X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(TUNNEL) | TO(REPLY))                          \
+    X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(SLICES) | TO(TUNNEL) | TO(REPLY))             \
+    X(SLICES, request_on_slices, TO(LOOKUP) | TO(REPLY))                                           \
     X(TUNNEL, on_tunnel, 0)                                                                        \
     X(PURGE, request_on_purge, TO(REPLY))                                                          \
     X(REPLY, on_reply, 0)
@@ -92,6 +95,10 @@ struct request {
     struct fill *fill;
     struct fill_reader *reader; /* until deliver has it */
     struct feed *feed;
+    struct request_sliced *sliced; /* SLICES, and the reply's body after it; NULL: none */
+    uint64_t gone;                 /* generation of the partial object that proved to be over */
+    uint8_t changes_n;             /* how many did */
+    bool unsliced;                 /* the origin serves no ranges: the whole is fetched */
     struct purge_job *purge;
     struct loop_timer timer;
 

@@ -1,6 +1,6 @@
 /* The inside of a request's state machine. For src/proxy/request*.c alone: request.c holds the
  * table, the loop and PARKED, request_vet.c the first state, request_lookup.c LOOKUP and ALONE,
- * request_purge.c the purge, request_log.c the line for the log. */
+ * request_slices.c SLICES, request_purge.c the purge, request_log.c the line for the log. */
 #ifndef BRINK_PROXY_REQUEST_IMPL_H
 #define BRINK_PROXY_REQUEST_IMPL_H
 
@@ -31,6 +31,7 @@ enum step request_on_vet(struct request *req);    /* VET */
 enum step request_on_lookup(struct request *req); /* LOOKUP */
 enum step request_on_alone(struct request *req);  /* ALONE */
 enum step request_on_purge(struct request *req);  /* PURGE */
+enum step request_on_slices(struct request *req); /* SLICES */
 
 /* --- request_lookup.c --- */
 
@@ -42,6 +43,28 @@ bool request_may_stand_in(const struct request *req, const struct lookup_verdict
 
 void request_leave_fill(struct request *req);          /* it is no reader any more */
 void request_on_waited_long(struct loop_timer *timer); /* for another's fetch: its own now */
+
+/* --- request_slices.c --- */
+
+/* A partial object: where its texts are, they need not stay. */
+struct request_master {
+    struct slice head;
+    const struct cache_object *object;
+    const uint64_t *labels;
+    size_t labels_n;
+};
+/* Instead of a reply: SLICES comes next. `status`: of a hit, or of the fetch that brought the
+ * master. False: out of memory. */
+MUST_USE bool request_begin_slices(struct request *req, const struct request_master *master,
+                                   const struct cache_status *status);
+void request_end_slices(struct request *req); /* harmless without */
+
+/* Where a request goes that has its object. */
+static inline enum request_state
+request_after_found(const struct request *req)
+{
+    return req->sliced != NULL ? REQUEST_SLICES : REQUEST_REPLY;
+}
 
 /* request_upgrade.c */
 enum err request_vet_upgrade(struct request *req); /* fills req->upgrade; ERR_NOMEM */

@@ -18,6 +18,7 @@ deliver_fini(struct deliver *deliver)
     fill_leave(&deliver->reader);
     if (deliver->pin.store != NULL)
         store_unpin(&deliver->pin);
+    deliver->slices = NULL;
     deliver->source = DELIVER_NOTHING;
 }
 
@@ -69,6 +70,15 @@ deliver_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t first
     deliver->off = first;
     deliver->end = end;
     fill_seek(reader, first);
+}
+
+void
+deliver_slices(struct deliver *deliver, struct slices *slices, uint64_t first, uint64_t len)
+{
+    deliver->source = DELIVER_SLICES;
+    deliver->slices = slices;
+    deliver->off = first;
+    deliver->end = first + len;
 }
 
 void
@@ -139,19 +149,27 @@ must_warm(struct deliver *deliver, const struct iovec *iov, size_t iov_n)
     return false;
 }
 
+/* Where a batch goes, and how much of it. */
+struct batch {
+    struct iovec *iov;
+    size_t iov_max;
+    uint64_t len_max;
+};
+
 static enum deliver_next
-next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t len_max,
-              struct iovec *iov, size_t iov_max, size_t *out_n)
+next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t at,
+              const struct batch *batch, size_t *out_n)
 {
     struct store_reader *reader = proxy_read(deliver->proxy);
+    struct iovec *iov = batch->iov;
 
     if (deliver->in_section && deliver->object.tail.len == body_len) { /* small: in its record */
-        iov[0].iov_base = (char *)(uintptr_t)deliver->object.tail.ptr + deliver->off;
-        iov[0].iov_len = body_len - deliver->off < len_max ? body_len - deliver->off : len_max;
+        iov[0].iov_base = (char *)(uintptr_t)deliver->object.tail.ptr + at;
+        iov[0].iov_len = body_len - at < batch->len_max ? body_len - at : batch->len_max;
         *out_n = 1;
         return DELIVER_DATA;
     }
-    if (store_body(reader, oid, body_len, deliver->off, len_max, iov, iov_max, out_n) != OK ||
+    if (store_body(reader, oid, body_len, at, batch->len_max, iov, batch->iov_max, out_n) != OK ||
         *out_n == 0)
         return DELIVER_FAILED;
     return must_warm(deliver, iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
@@ -160,32 +178,33 @@ next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t
 /* Pieces that the fill has dropped from memory. The open section may be older than the commit that
  * let it drop them; it holds nothing of a fill's response, so a new one may take its place. */
 static enum deliver_next
-next_dropped(struct deliver *deliver, uint64_t oid, uint64_t until, uint64_t len_max,
-             struct iovec *iov, size_t iov_max, size_t *out_n)
+next_dropped(struct deliver *deliver, uint64_t oid, uint64_t until, uint64_t at,
+             const struct batch *batch, size_t *out_n)
 {
+    struct batch limited = *batch;
     enum deliver_next next;
 
-    if (until - deliver->off < len_max)
-        len_max = until - deliver->off;
-    next = next_in_store(deliver, oid, until, len_max, iov, iov_max, out_n);
+    if (until - at < limited.len_max)
+        limited.len_max = until - at;
+    next = next_in_store(deliver, oid, until, at, &limited, out_n);
     if (next == DELIVER_FAILED) {
         proxy_read_end(deliver->proxy);
-        next = next_in_store(deliver, oid, until, len_max, iov, iov_max, out_n);
+        next = next_in_store(deliver, oid, until, at, &limited, out_n);
     }
     return next;
 }
 
 static enum deliver_next
-next_in_fill(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t iov_max,
-             size_t *out_n)
+next_in_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t at,
+             const struct batch *batch, size_t *out_n)
 {
     uint64_t oid, until;
 
-    switch (fill_next(deliver->reader, iov, iov_max, out_n, &oid, &until)) {
+    switch (fill_next(reader, batch->iov, batch->iov_max, out_n, &oid, &until)) {
     case FILL_NEXT_DATA:
         return DELIVER_DATA;
     case FILL_NEXT_STORE:
-        return next_dropped(deliver, oid, until, len_max, iov, iov_max, out_n);
+        return next_dropped(deliver, oid, until, at, batch, out_n);
     case FILL_NEXT_WAIT:
         return DELIVER_WAIT;
     case FILL_NEXT_END:
@@ -194,6 +213,22 @@ next_in_fill(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_
         return DELIVER_FAILED;
     }
     UNREACHABLE();
+}
+
+static enum deliver_next
+next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n)
+{
+    struct batch limited = *batch;
+    struct slices_place place;
+
+    if (slices_seek(deliver->slices, deliver->off, deliver->end, &place) != OK)
+        return DELIVER_FAILED;
+    if (place.left < limited.len_max)
+        limited.len_max = place.left;
+    if (place.pin != NULL)
+        return next_in_store(deliver, place.pin->oid, place.pin->body_len, place.at, &limited,
+                             out_n);
+    return next_in_fill(deliver, place.reader, place.at, &limited, out_n);
 }
 
 /* Not more than len_max bytes; returns how many there are. */
@@ -215,25 +250,27 @@ trim(struct iovec *iov, size_t *iov_n, uint64_t len_max)
 
 /* Body bytes from deliver->off on, wherever they are. */
 static enum deliver_next
-next_of_body(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t iov_max,
-             size_t *out_n)
+next_of_body(struct deliver *deliver, struct batch batch, size_t *out_n)
 {
     if (deliver->warming != NULL)
         return DELIVER_WAIT;
-    if (deliver->end - deliver->off < len_max)
-        len_max = deliver->end - deliver->off;
+    if (deliver->end - deliver->off < batch.len_max)
+        batch.len_max = deliver->end - deliver->off;
     switch (deliver->source) {
     case DELIVER_NOTHING:
         return DELIVER_END;
     case DELIVER_TEXT:
-        iov[0] = (struct iovec){(char *)(uintptr_t)deliver->text.ptr + deliver->off, len_max};
+        batch.iov[0] =
+            (struct iovec){(char *)(uintptr_t)deliver->text.ptr + deliver->off, batch.len_max};
         *out_n = 1;
         return DELIVER_DATA;
     case DELIVER_STORE:
-        return next_in_store(deliver, deliver->object.oid, deliver->object.body_len, len_max, iov,
-                             iov_max, out_n);
+        return next_in_store(deliver, deliver->object.oid, deliver->object.body_len, deliver->off,
+                             &batch, out_n);
     case DELIVER_FILL:
-        return next_in_fill(deliver, len_max, iov, iov_max, out_n);
+        return next_in_fill(deliver, deliver->reader, deliver->off, &batch, out_n);
+    case DELIVER_SLICES:
+        return next_in_slices(deliver, &batch, out_n);
     }
     UNREACHABLE();
 }
@@ -249,7 +286,8 @@ next_with_lead(struct deliver *deliver, uint64_t len_max, struct iovec *iov, siz
 
     ASSERT(deliver->lead.len < len_max);
     if (deliver->off != deliver->end) {
-        next = next_of_body(deliver, len_max - deliver->lead.len, iov + 1, DELIVER_IOV_MAX - 1, &n);
+        next = next_of_body(
+            deliver, (struct batch){iov + 1, DELIVER_IOV_MAX - 1, len_max - deliver->lead.len}, &n);
         if (next == DELIVER_FAILED)
             return next;
         if (next != DELIVER_DATA)
@@ -279,7 +317,7 @@ deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_
         return next_with_lead(deliver, len_max, iov, out_n, out_len);
     if (deliver->end - deliver->off < len_max)
         len_max = deliver->end - deliver->off;
-    next = next_of_body(deliver, len_max, iov, DELIVER_IOV_MAX, out_n);
+    next = next_of_body(deliver, (struct batch){iov, DELIVER_IOV_MAX, len_max}, out_n);
     if (next == DELIVER_DATA)
         *out_len = trim(iov, out_n, len_max);
     return next;
@@ -294,6 +332,8 @@ deliver_sent(struct deliver *deliver, uint64_t n)
     deliver->off += n - of_lead;
     if (deliver->source == DELIVER_FILL && deliver->reader != NULL)
         fill_sent(deliver->reader, n - of_lead);
+    else if (deliver->source == DELIVER_SLICES)
+        slices_sent(deliver->slices, n - of_lead);
 }
 
 bool

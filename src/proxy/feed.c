@@ -167,6 +167,8 @@ on_head(void *arg, const struct http_response *response)
         fail_feed(feed, rc, "the response head could not be kept");
         return;
     }
+    if (!feed->confirmed && (feed->head.object.flags & CACHE_PARTIAL))
+        feed->ended = true; /* its slices are fetched by who needs them */
     if (feed->confirmed)
         STAT_INC(cache_revalidated);
     if (!feed_hold_for_invalidation(feed, response) && !feed_hold_for_contradiction(feed, response))
@@ -386,6 +388,7 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     feed->pass = plan->pass;
     feed->reason = plan->reason;
     feed->stale_if_error = plan->stale_if_error;
+    feed->unsliced = plan->unsliced;
     feed->body_whole = body_framing(plan->request) == FRAMING_NONE;
     feed->upgrade = plan->upgrade;
     rc = copy_request(feed, plan->request);

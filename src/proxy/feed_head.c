@@ -3,6 +3,7 @@
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
+#include "cache/partial.h"
 #include "cache/post.h"
 #include "cache/validate.h"
 #include "cache/vary.h"
@@ -105,6 +106,26 @@ admit(struct feed *feed, const struct http_response *response, int64_t now_s,
                       now_s, out);
 }
 
+/* A body of this length may be too large for one object, or to be waited for. RFC 9111 section 3.3.
+ */
+static void
+judge_length(struct feed *feed, const struct http_response *response, struct fill_head *head)
+{
+    struct proxy_shared *shared = feed->proxy->shared;
+    uint64_t object_max_len = store_object_max_len(shared->store);
+    uint64_t above_len = feed->site->slice_above_len;
+
+    if (above_len != 0 && (head->length > above_len || head->length > object_max_len) &&
+        !feed->pass && !feed->unsliced && partial_suits(response, &head->object) &&
+        !unstorable_is(shared->unsliceable, &fill_key(feed->fill)->hash, loop_now_ms())) {
+        partial_begin(&head->object, head->length, feed->site->slice_len, object_max_len,
+                      proxy_nonce(shared));
+        STAT_INC(partial_objects);
+    } else if (head->length > object_max_len) {
+        head->reason = REASON_TOO_LARGE;
+    }
+}
+
 enum err
 feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
@@ -118,9 +139,8 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
     if (head->reason != REASON_STORED)
         head->object = unstored_object(response, now_s);
     find_length(feed, response, head);
-    if (head->reason == REASON_STORED && head->has_length &&
-        head->length > store_object_max_len(feed->proxy->shared->store))
-        head->reason = REASON_TOO_LARGE;
+    if (head->reason == REASON_STORED && head->has_length)
+        judge_length(feed, response, head);
     if (!feed->pass && rc == OK)
         note_storability(feed, head->reason);
     if (rc == OK)

@@ -10,6 +10,7 @@
 #include "proxy/feed.h"
 #include "proxy/h1_conn.h"
 #include "proxy/request.h"
+#include "proxy/slice_feed.h"
 #include "proxy/unstorable.h"
 
 static enum err
@@ -47,6 +48,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     if (rc == OK)
         rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
     if (rc == OK)
+        rc = unstorable_new(settings->unstorable_ms, &shared->unsliceable);
+    if (rc == OK)
         rc = make_random(shared);
     if (rc == OK)
         rc = watch_totals_init(&shared->watch, &settings->watch);
@@ -70,6 +73,7 @@ proxy_shared_free(struct proxy_shared **slot)
         return;
     fill_table_free(&shared->fills);
     unstorable_free(&shared->unstorable);
+    unstorable_free(&shared->unsliceable);
     mem_free(shared->origins_in_use);
     watch_totals_fini(&shared->watch);
     mem_free(shared);
@@ -109,6 +113,7 @@ proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsig
     list_init(&proxy->conns);
     watch_lists_init(&proxy->watch, &shared->watch);
     list_init(&proxy->feeds);
+    list_init(&proxy->slice_feeds);
     list_init(&proxy->idle_requests);
     proxy->next_conn_id = proxy->next_req_id = (uint64_t)worker << 48;
     proxy->scratch_len = proxy->settings->head_limits.head_max + 1;
@@ -191,6 +196,7 @@ proxy_abort(struct proxy *proxy)
 {
     h1_conn_abort_all(proxy);
     feed_abort_all(proxy);
+    slice_feed_abort_all(proxy);
 }
 
 static void

@@ -82,10 +82,12 @@ take_body(struct request *req, const struct reply_source *source, uint64_t first
         there = deliver_store(&req->deliver, source->stored, first, len);
     else if (source->pin != NULL)
         deliver_pinned(&req->deliver, source->pin, first, len);
+    else if (source->slices != NULL)
+        deliver_slices(&req->deliver, source->slices, first, len);
     else
         deliver_fill(&req->deliver, req->reader, first,
                      source->has_length ? first + len : UINT64_MAX);
-    if (!req->reply.no_body && source->stored == NULL && source->pin == NULL)
+    if (req->deliver.source == DELIVER_FILL)
         req->reader = NULL; /* the deliver's now */
     return there;
 }
@@ -183,7 +185,7 @@ static bool
 can_be_parted(struct request *req, const struct reply_source *source, const struct range_set *set)
 {
     return set->ascending || source->stored != NULL || source->pin != NULL ||
-           fill_is_storing(req->fill);
+           source->slices != NULL || fill_is_storing(req->fill);
 }
 
 static bool

@@ -92,6 +92,24 @@ outcome_of_fill(const struct request *req, const struct fill_head *head)
     return is_confirmed(head) ? EXCHANGE_REVALIDATED : EXCHANGE_MISS;
 }
 
+/* The master of a partial object came in, or was confirmed: its slices are what is needed. */
+static enum step
+slices_from_fill(struct request *req, const struct fill_head *head,
+                 const struct cache_status *status)
+{
+    struct request_master master = {
+        .head = head->text,
+        .object = &head->object,
+        .labels = head->labels,
+        .labels_n = head->labels_n,
+    };
+    bool begun = request_begin_slices(req, &master, status);
+
+    request_leave_fill(req);
+    return begun ? request_goto(req, REQUEST_SLICES)
+                 : request_answer_error(req, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
 static enum step
 reply_from_fill(struct request *req, const struct fill_head *head)
 {
@@ -108,9 +126,11 @@ reply_from_fill(struct request *req, const struct fill_head *head)
 
     req->outcome = outcome_of_fill(req, head);
     req->detail = head->reason;
+    loop_timer_clear(&req->timer);
+    if (head->object.flags & CACHE_PARTIAL)
+        return slices_from_fill(req, head, &status);
     if (req->outcome == EXCHANGE_HIT)
         STAT_INC(cache_hit);
-    loop_timer_clear(&req->timer);
     if (!reply_from(req, &source, &status))
         UNREACHABLE(); /* only an object of the store can be going */
     return request_goto(req, REQUEST_REPLY);
@@ -400,6 +420,7 @@ request_free(struct request **slot, bool aborted)
     request_log_exchange(req, aborted);
     loop_timer_clear(&req->timer);
     deliver_fini(&req->deliver);
+    request_end_slices(req);
     fill_leave(&req->reader);
     feed_detach(&req->feed);
     fill_unref(&req->fill);

@@ -21,6 +21,7 @@ question_of(const struct request *req)
         .key = &req->key,
         .keyed = req->keyed,
         .now_s = req->now_s,
+        .gone = req->gone,
     };
 }
 
@@ -46,6 +47,25 @@ status_of_hit(const struct request *req, const struct lookup_verdict *verdict)
     };
 }
 
+/* Of a partial object nothing is sent before there are bytes. */
+static bool
+begin_slices(struct request *req, const struct lookup_finding *finding,
+             const struct cache_status *status)
+{
+    const struct store_object *stored = &finding->stored;
+    struct request_master master = {
+        .head = stored->head,
+        .object = &finding->object,
+        .labels = stored->labels,
+        .labels_n = stored->labels_n,
+    };
+
+    if (!request_begin_slices(req, &master, status))
+        return false;
+    store_touch(req->proxy->reader, stored);
+    return true;
+}
+
 static bool
 reply_stored(struct request *req, struct lookup_finding *finding)
 {
@@ -65,6 +85,8 @@ reply_stored(struct request *req, struct lookup_finding *finding)
         status.fwd_status = req->fwd_status;
         status.detail = req->detail = REASON_STALE_ERROR;
     }
+    if (finding->object.flags & CACHE_PARTIAL)
+        return begin_slices(req, finding, &status);
     if (!reply_from(req, &source, &status)) {
         req->extra_len = 0;
         req->detail = REASON_STORED;
@@ -85,6 +107,7 @@ plan_feed(struct request *req, struct feed_plan *out)
         .host = req->host,
         .keyed = req->keyed,
         .peer = req->peer,
+        .unsliced = req->unsliced,
     };
 }
 
@@ -330,7 +353,8 @@ send_stored(struct request *req, enum lookup_way way, struct lookup_finding *fin
         return false;
     }
     if (way == LOOKUP_WAY_SEND) {
-        STAT_INC(cache_hit);
+        if (req->sliced == NULL) /* else it is to be seen */
+            STAT_INC(cache_hit);
         req->outcome = EXCHANGE_HIT;
         return true;
     }
@@ -348,7 +372,7 @@ fail_over(struct request *req, struct lookup_finding *finding)
         return request_answer_error(req, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
     STAT_INC(cache_stale);
     req->outcome = EXCHANGE_STALE;
-    return request_goto(req, REQUEST_REPLY);
+    return request_goto(req, request_after_found(req));
 }
 
 static enum lookup_way
@@ -373,7 +397,7 @@ request_on_lookup(struct request *req)
     way = choose_way(req, &finding);
     if (way == LOOKUP_WAY_SEND || way == LOOKUP_WAY_SEND_STALE) {
         if (send_stored(req, way, &finding))
-            return request_goto(req, REQUEST_REPLY);
+            return request_goto(req, request_after_found(req));
         way = choose_way(req, &finding);
     }
     switch (way) {

@@ -80,6 +80,8 @@ way_join(struct store *store, struct fill *fill, const struct lookup_question *q
         return WAY_JOIN_REPLACE;
     if (head == NULL)
         return WAY_JOIN_WAIT;
+    if (lookup_is_gone(question, &head->object))
+        return WAY_JOIN_REPLACE;
     if (!cache_vary_matches(head->object.vary, question->keyed, &question->request->fields))
         return WAY_JOIN_ALONE;
     lookup_judge(question->settings, question->request, question->cc, &head->object, false,

@@ -1,0 +1,269 @@
+/* Slices one after another. At most two are held: the one that is read, and the one behind it from
+ * the middle of the first on, so that a client that keeps pace never waits for a round trip. */
+#include "proxy/slices.h"
+
+#include "base/stats.h"
+
+enum { LOOK_MAX = 256 };
+
+/* One slice, held. */
+struct spot {
+    bool open;
+    uint64_t number;
+    struct store_pin pin; /* stored, or ... */
+    struct fill *fill;    /* ... on its way in */
+    struct fill_reader *reader;
+    uint64_t at; /* where the reader stands */
+};
+
+struct slices {
+    struct proxy *proxy;
+    struct slice_plan plan;
+    void (*on_news)(void *arg);
+    void *arg;
+    struct spot here, ahead;
+    size_t key_len; /* of the master's */
+    char *key;      /* with room for a slice's */
+};
+
+enum err
+slices_begin(struct arena *arena, struct proxy *proxy, const struct slice_plan *plan,
+             void (*on_news)(void *arg), void *arg, struct slices **out)
+{
+    size_t key_len = plan->key->text.len;
+    struct slices *slices = arena_zalloc(arena, sizeof(*slices) + key_len + PARTIAL_SUFFIX_MAX);
+
+    if (slices == NULL)
+        return ERR_NOMEM;
+    ASSERT(plan->master->flags & CACHE_PARTIAL);
+    slices->proxy = proxy;
+    slices->plan = *plan;
+    slices->on_news = on_news;
+    slices->arg = arg;
+    slices->key = (char *)(slices + 1);
+    slices->key_len = key_len;
+    memcpy(slices->key, plan->key->text.ptr, key_len);
+    *out = slices;
+    return OK;
+}
+
+static void
+close_spot(struct spot *spot)
+{
+    fill_leave(&spot->reader);
+    fill_unref(&spot->fill);
+    if (spot->pin.store != NULL)
+        store_unpin(&spot->pin);
+    *spot = (struct spot){.open = false};
+}
+
+void
+slices_end(struct slices **slot)
+{
+    struct slices *slices = *slot;
+
+    *slot = NULL;
+    if (slices == NULL)
+        return;
+    close_spot(&slices->here);
+    close_spot(&slices->ahead);
+}
+
+/* Valid until the next call. */
+static struct store_key
+key_of(struct slices *slices, uint64_t number)
+{
+    size_t len = slices->key_len +
+                 partial_suffix(slices->plan.master, number, slices->key + slices->key_len);
+    struct slice text = slice_of(slices->key, len);
+
+    return (struct store_key){.hash = store_hash(text), .text = text};
+}
+
+/* A soft purge says nothing of a slice: its master is what is validated. */
+static bool
+find_stored(struct slices *slices, uint64_t number, struct store_object *out)
+{
+    struct store_key key = key_of(slices, number);
+    struct store_cursor cursor = {.key = &key};
+
+    return store_find(proxy_read(slices->proxy), &cursor, out) &&
+           out->body_len == partial_slice_len(slices->plan.master, number);
+}
+
+bool
+slices_are_stored(struct slices *slices, uint64_t first, uint64_t len, bool *out_all)
+{
+    uint64_t number = partial_slice_of(slices->plan.master, first);
+    uint64_t last = partial_slice_of(slices->plan.master, first + len - 1);
+    struct store_object object;
+
+    *out_all = last - number < LOOK_MAX;
+    if (!*out_all)
+        last = number + LOOK_MAX - 1;
+    for (; number <= last; number++)
+        if (!find_stored(slices, number, &object))
+            return false;
+    return true;
+}
+
+/* --- holding a slice --- */
+
+static bool
+pin_stored(struct slices *slices, struct spot *spot)
+{
+    struct store_object object;
+
+    if (!find_stored(slices, spot->number, &object) ||
+        !store_pin(proxy_read(slices->proxy), &object, &spot->pin))
+        return false;
+    store_touch(slices->proxy->reader, &object);
+    return true;
+}
+
+static enum err
+join(struct slices *slices, struct spot *spot)
+{
+    return fill_join(spot->fill, slices->proxy->loop, slices->on_news, slices->arg, &spot->reader);
+}
+
+/* Feed the fill, which is new and ours. */
+static enum err
+begin_fetch(struct slices *slices, struct spot *spot)
+{
+    enum err rc = join(slices, spot);
+
+    if (rc != OK) {
+        fill_fail(spot->fill, rc, err_text(rc));
+        return rc;
+    }
+    return slice_feed_start(slices->proxy, spot->fill, &slices->plan, spot->number);
+}
+
+/* The fetch that is under way for this slice, or one of our own; one that stores nothing when the
+ * other is too far ahead and keeps nothing. */
+static enum err
+open_fill(struct slices *slices, struct spot *spot)
+{
+    struct fill_table *fills = slices->proxy->shared->fills;
+    struct store_key key = key_of(slices, spot->number);
+    bool created;
+    enum err rc = fill_open(fills, &key, SLICE_NONE, &spot->fill, &created);
+
+    if (rc != OK || created)
+        return rc == OK ? begin_fetch(slices, spot) : rc;
+    rc = join(slices, spot);
+    if (rc != ERR_CLOSED)
+        return rc;
+    fill_unref(&spot->fill);
+    rc = fill_new_private(fills, &key, false, &spot->fill);
+    return rc == OK ? begin_fetch(slices, spot) : rc;
+}
+
+static enum err
+open_spot(struct slices *slices, uint64_t number, struct spot *spot)
+{
+    enum err rc = OK;
+
+    *spot = (struct spot){.open = true, .number = number};
+    if (!pin_stored(slices, spot))
+        rc = open_fill(slices, spot);
+    if (rc != OK)
+        close_spot(spot);
+    return rc;
+}
+
+static enum err
+move_here(struct slices *slices, uint64_t number)
+{
+    if (slices->here.open && slices->here.number == number)
+        return OK;
+    close_spot(&slices->here);
+    if (slices->ahead.open && slices->ahead.number == number) {
+        slices->here = slices->ahead;
+        slices->ahead = (struct spot){.open = false};
+        return OK;
+    }
+    return open_spot(slices, number, &slices->here);
+}
+
+/* From the middle of a slice on, the next one is on its way. When that fails it is tried again when
+ * it is needed. */
+static void
+look_ahead(struct slices *slices, uint64_t at, uint64_t end)
+{
+    const struct cache_object *master = slices->plan.master;
+    uint64_t next = slices->here.number + 1;
+
+    if (at < master->slice_len / 2 || next > partial_slice_of(master, end - 1) ||
+        (slices->ahead.open && slices->ahead.number == next))
+        return;
+    close_spot(&slices->ahead);
+    if (open_spot(slices, next, &slices->ahead) != OK)
+        close_spot(&slices->ahead);
+}
+
+/* --- reading --- */
+
+bool
+slices_fetches(const struct slices *slices)
+{
+    return slices->here.fill != NULL;
+}
+
+static enum slices_look
+look_at_fill(struct fill *fill, enum err *out_rc, const char **out_why)
+{
+    enum fill_state state = fill_state(fill);
+
+    if (state == FILL_FAILED)
+        *out_rc = fill_error(fill, out_why);
+    return state == FILL_FAILED    ? SLICES_FAILED
+           : state == FILL_WAITING ? SLICES_WAIT
+                                   : SLICES_READY;
+}
+
+enum slices_look
+slices_look(struct slices *slices, uint64_t off, enum err *out_rc, const char **out_why)
+{
+    *out_rc = move_here(slices, partial_slice_of(slices->plan.master, off));
+    *out_why = err_text(*out_rc);
+    if (*out_rc != OK)
+        return SLICES_FAILED;
+    return slices->here.fill == NULL ? SLICES_READY
+                                     : look_at_fill(slices->here.fill, out_rc, out_why);
+}
+
+enum err
+slices_seek(struct slices *slices, uint64_t off, uint64_t end, struct slices_place *out)
+{
+    const struct cache_object *master = slices->plan.master;
+    struct spot *here = &slices->here;
+    uint64_t number = partial_slice_of(master, off);
+    uint64_t at = off - partial_slice_first(master, number);
+    enum err rc = move_here(slices, number);
+
+    if (rc != OK)
+        return rc;
+    look_ahead(slices, at, end);
+    if (here->reader != NULL && here->at != at) {
+        fill_seek(here->reader, at);
+        here->at = at;
+    }
+    *out = (struct slices_place){
+        .pin = here->reader == NULL ? &here->pin : NULL,
+        .reader = here->reader,
+        .at = at,
+        .left = partial_slice_len(master, number) - at,
+    };
+    return OK;
+}
+
+void
+slices_sent(struct slices *slices, uint64_t n)
+{
+    if (slices->here.reader == NULL)
+        return;
+    fill_sent(slices->here.reader, n);
+    slices->here.at += n;
+}
