@@ -53,6 +53,12 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
             const struct http_response *response, int64_t request_s, int64_t response_s,
             struct cache_object *out);
 
+/* May the bytes of a 206 be stored, for the response that they are a part of is? It need not repeat
+ * what that one says (RFC 9110 section 15.3.7), but what it forbids counts. REASON_STORED, or why
+ * not. */
+enum cache_reason
+fresh_admit_part(const struct cache_settings *settings, const struct http_fields *response);
+
 /* After a 304 or a 200 that validates: recompute times and lifetime from the merged head's fields
  * (with the new Age among them; slices borrow them). Keeps status, vary and tags. RFC 9111 section
  * 4.3.4. False: it must no longer be stored (or its Vary now names fields it was not stored with),

@@ -3,6 +3,7 @@
 #ifndef BRINK_PROXY_SLICE_FEED_H
 #define BRINK_PROXY_SLICE_FEED_H
 
+#include "cache/fresh.h"
 #include "cache/partial.h"
 #include "proxy/core.h"
 

@@ -19,14 +19,19 @@ void slices_end(struct slices **slot); /* lets go of everything */
  * says whether every one was. */
 bool slices_are_stored(struct slices *slices, uint64_t first, uint64_t len, bool *out_all);
 
+struct slices_failure {
+    enum err rc;
+    unsigned status; /* what the origin said; 0: nothing, or it is not known */
+    const char *why;
+};
+
 /* Begin at `off`: from then on its slice is stored, or on its way. */
 enum slices_look {
     SLICES_READY, /* the origin confirmed the representation, or was not asked */
     SLICES_WAIT,  /* on_news will come */
-    SLICES_FAILED /* *out_rc and *out_why say why */
+    SLICES_FAILED /* *out says why */
 };
-enum slices_look
-slices_look(struct slices *slices, uint64_t off, enum err *out_rc, const char **out_why);
+enum slices_look slices_look(struct slices *slices, uint64_t off, struct slices_failure *out);
 bool slices_fetches(const struct slices *slices); /* what slices_look found is on its way in */
 
 /* Where the byte at `off` is; bytes up to `end` will be wanted. Valid until the next call. */

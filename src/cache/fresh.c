@@ -414,6 +414,17 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
     return reason;
 }
 
+enum cache_reason
+fresh_admit_part(const struct cache_settings *settings, const struct http_fields *response)
+{
+    struct cachectl cc;
+
+    effective_cachectl(settings, response, &cc);
+    return cc.flags & CC_NO_STORE  ? REASON_NO_STORE
+           : cc.flags & CC_PRIVATE ? REASON_PRIVATE
+                                   : REASON_STORED;
+}
+
 bool
 fresh_update(const struct cache_settings *settings, const struct http_request *request,
              const struct http_fields *merged, int64_t request_s, int64_t response_s,

@@ -7,6 +7,7 @@
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
+#include "cache/partial.h"
 #include "cache/validate.h"
 #include "proxy/forward.h"
 
@@ -306,7 +307,7 @@ remember_stale(struct feed *feed, const struct store_object *stale)
     if (rc != OK)
         return rc;
     feed->stale_oid = stale->oid;
-    feed->stale_body_len = stale->body_len;
+    feed->stale_body_len = partial_whole_len(&feed->stale, stale->body_len);
     feed->stale_variant = stale->variant;
     feed->stale_is_fresh = !stale->soft_purged && fresh_ttl_s(&feed->stale, loop_wall_s()) > 0;
     /* One that is going cannot be confirmed: the whole is fetched. */

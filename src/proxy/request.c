@@ -94,11 +94,11 @@ outcome_of_fill(const struct request *req, const struct fill_head *head)
 
 /* The master of a partial object came in, or was confirmed: its slices are what is needed. */
 static enum step
-slices_from_fill(struct request *req, const struct fill_head *head,
+slices_from_fill(struct request *req, const struct fill_head *head, struct slice text,
                  const struct cache_status *status)
 {
     struct request_master master = {
-        .head = head->text,
+        .head = text,
         .object = &head->object,
         .labels = head->labels,
         .labels_n = head->labels_n,
@@ -128,7 +128,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
     req->detail = head->reason;
     loop_timer_clear(&req->timer);
     if (head->object.flags & CACHE_PARTIAL)
-        return slices_from_fill(req, head, &status);
+        return slices_from_fill(req, head, source.head, &status);
     if (req->outcome == EXCHANGE_HIT)
         STAT_INC(cache_hit);
     if (!reply_from(req, &source, &status))

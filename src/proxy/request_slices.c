@@ -155,13 +155,15 @@ look_once(struct request *req, const struct range_set *parts)
 
 /* Nothing was sent yet. */
 static enum step
-on_failed(struct request *req, enum err rc, const char *why)
+on_failed(struct request *req, const struct slices_failure *failure)
 {
+    enum err rc = failure->rc;
     uint64_t generation = req->sliced->master.generation;
 
+    req->fwd_status = failure->status;
     request_end_slices(req);
     if ((rc != ERR_ORIGIN_CHANGED && rc != ERR_ORIGIN_UNRANGED) || req->changes_n == CHANGES_MAX)
-        return request_answer_error(req, rc, why);
+        return request_answer_error(req, rc, failure->why);
     req->changes_n++;
     req->gone = generation;
     req->unsliced = rc == ERR_ORIGIN_UNRANGED;
@@ -193,8 +195,7 @@ request_on_slices(struct request *req)
 {
     struct request_sliced *sliced = req->sliced;
     struct range_set parts;
-    const char *why;
-    enum err rc;
+    struct slices_failure failure;
 
     find_parts(req, &sliced->master, &parts);
     if (!look_once(req, &parts)) {
@@ -206,13 +207,13 @@ request_on_slices(struct request *req)
     }
     if (parts.n == 0)
         return send_reply(req);
-    switch (slices_look(sliced->slices, parts.parts[0].first, &rc, &why)) {
+    switch (slices_look(sliced->slices, parts.parts[0].first, &failure)) {
     case SLICES_READY:
         return send_reply(req);
     case SLICES_WAIT:
         return STEP_WAIT;
     case SLICES_FAILED:
-        return on_failed(req, rc, why);
+        return on_failed(req, &failure);
     }
     UNREACHABLE();
 }

@@ -9,7 +9,6 @@
 #include "proxy/slice_feed.h"
 
 #include "base/stats.h"
-#include "http/cachectl.h"
 #include "net/wake.h"
 #include "proxy/asked.h"
 #include "proxy/fetch.h"
@@ -30,6 +29,7 @@ struct slice_feed {
     struct store_key key; /* the master's */
     struct cache_object master;
     struct slice labels; /* as bytes */
+    const struct cache_settings *cache;
     uint64_t number;
 
     /* the master is on its way out; then the fill fails with `rc` */
@@ -144,18 +144,12 @@ publish(struct slice_feed *feed, const struct http_response *response)
         .labels_n = feed->labels.len / sizeof(uint64_t),
         .has_length = true,
         .length = partial_slice_len(&feed->master, feed->number),
-        .reason = REASON_STORED,
+        .reason = fresh_admit_part(feed->cache, &response->fields),
         .fwd_status = response->status,
     };
-    struct cachectl cc;
     enum err rc;
 
     partial_slice_object(&feed->master, &head.object);
-    cachectl_parse(&response->fields, &cc); /* what the 206 forbids holds for its bytes */
-    if (cc.flags & CC_NO_STORE)
-        head.reason = REASON_NO_STORE;
-    else if (cc.flags & (CC_PRIVATE | CC_PRIVATE_FIELDS))
-        head.reason = REASON_PRIVATE;
     rc = fill_publish(feed->fill, &head);
     if (rc != OK)
         fail_feed(feed, rc, err_text(rc));
@@ -189,10 +183,12 @@ on_head(void *arg, const struct http_response *response)
         return;
     case SLICE_UNRANGED:
         STAT_INC(partial_unranged);
-        unstorable_note(feed->proxy->shared->unsliceable, &feed->key.hash, loop_now_ms());
+        unstorable_note(feed->proxy->shared->unsliceable, &feed->key.hash, REASON_PARTIAL,
+                        loop_now_ms());
         drop_master(feed, ERR_ORIGIN_UNRANGED);
         return;
     case SLICE_FAILED:
+        fill_note_status(feed->fill, response->status);
         fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
         return;
     }
@@ -292,6 +288,7 @@ copy_plan(struct slice_feed *feed, const struct slice_plan *plan)
     struct slice labels = slice_of(plan->labels, plan->labels_n * sizeof(uint64_t));
     enum err rc = arena_copy(&feed->arena, labels, &feed->labels); /* first, so aligned */
 
+    feed->cache = &plan->site->cache;
     feed->key.hash = plan->key->hash;
     feed->master = *plan->master;
     feed->master.tags = SLICE_NONE;

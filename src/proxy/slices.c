@@ -156,7 +156,7 @@ open_fill(struct slices *slices, struct spot *spot)
     if (rc != ERR_CLOSED)
         return rc;
     fill_unref(&spot->fill);
-    rc = fill_new_private(fills, &key, false, &spot->fill);
+    rc = fill_new_private(fills, &key, SLICE_NONE, false, &spot->fill);
     return rc == OK ? begin_fetch(slices, spot) : rc;
 }
 
@@ -212,26 +212,30 @@ slices_fetches(const struct slices *slices)
 }
 
 static enum slices_look
-look_at_fill(struct fill *fill, enum err *out_rc, const char **out_why)
+look_at_fill(struct fill *fill, struct slices_failure *out)
 {
-    enum fill_state state = fill_state(fill);
-
-    if (state == FILL_FAILED)
-        *out_rc = fill_error(fill, out_why);
-    return state == FILL_FAILED    ? SLICES_FAILED
-           : state == FILL_WAITING ? SLICES_WAIT
-                                   : SLICES_READY;
+    switch (fill_state(fill)) {
+    case FILL_WAITING:
+        return SLICES_WAIT;
+    case FILL_BODY:
+    case FILL_DONE:
+        return SLICES_READY;
+    case FILL_FAILED:
+        out->rc = fill_error(fill, &out->status, &out->why);
+        return SLICES_FAILED;
+    }
+    UNREACHABLE();
 }
 
 enum slices_look
-slices_look(struct slices *slices, uint64_t off, enum err *out_rc, const char **out_why)
+slices_look(struct slices *slices, uint64_t off, struct slices_failure *out)
 {
-    *out_rc = move_here(slices, partial_slice_of(slices->plan.master, off));
-    *out_why = err_text(*out_rc);
-    if (*out_rc != OK)
+    enum err rc = move_here(slices, partial_slice_of(slices->plan.master, off));
+
+    *out = (struct slices_failure){.rc = rc, .why = err_text(rc)};
+    if (rc != OK)
         return SLICES_FAILED;
-    return slices->here.fill == NULL ? SLICES_READY
-                                     : look_at_fill(slices->here.fill, out_rc, out_why);
+    return slices->here.fill == NULL ? SLICES_READY : look_at_fill(slices->here.fill, out);
 }
 
 enum err

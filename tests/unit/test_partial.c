@@ -2,6 +2,7 @@
 #include "cache_fixture.h"
 
 #include "base/block.h"
+#include "cache/fresh.h"
 #include "cache/partial.h"
 
 static void
@@ -137,6 +138,59 @@ what_a_slice_is(void **state)
     arena_fini(&arena);
 }
 
+/* RFC 9110 section 15.3.7: a part may say less than the whole, not allow less unheard. */
+static void
+what_a_part_forbids(void **state)
+{
+    static const char *const names[] = {"cdn-cache-control"};
+    static const struct cache_settings settings = {.targeted_fields = names,
+                                                   .targeted_fields_n = ARRAY_LEN(names)};
+    static const struct {
+        const char *why, *fields;
+        enum cache_reason want;
+    } cases[] = {
+        {"15.3.7: it says nothing", "", REASON_STORED},
+        {"15.3.7: nor whether it is fresh", "Cache-Control: max-age=0", REASON_STORED},
+        {"RFC 9111 5.2.2.5: no-store", "Cache-Control: no-store", REASON_NO_STORE},
+        {"RFC 9111 5.2.2.7: private", "Cache-Control: private", REASON_PRIVATE},
+        {"RFC 9213 2.2: the targeted field decides",
+         "Cache-Control: no-store\nCDN-Cache-Control: max-age=5", REASON_STORED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct http_fields fields;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        fields_from(&arena, cases[i].fields, &fields);
+        assert_int_equal(fresh_admit_part(&settings, &fields), cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
+/* RFC 9111 section 4.3.4: where a body is does not change with its freshness. */
+static void
+a_partial_object_stays_one(void **state)
+{
+    static const struct cache_settings settings = {.heuristic = false};
+    struct arena arena;
+    struct http_request request;
+    struct http_fields merged;
+    struct cache_object object = {
+        .status = 200, .flags = CACHE_PARTIAL | CACHE_IMMUTABLE, .whole_len = 9, .generation = 7};
+
+    (void)state;
+    arena_init(&arena, 0);
+    request = request_from(&arena, METHOD_GET, "");
+    fields_from(&arena, "Date: " DATE_NOW "\nCache-Control: max-age=9", &merged);
+    assert_true(fresh_update(&settings, &request, &merged, NOW_S, NOW_S, &object));
+    assert_int_equal(object.flags, CACHE_PARTIAL);
+    assert_true(object.whole_len == 9 && object.generation == 7);
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
@@ -147,6 +201,8 @@ main(void)
         cmocka_unit_test(a_generation_is_never_0),
         cmocka_unit_test(names_and_questions),
         cmocka_unit_test(what_a_slice_is),
+        cmocka_unit_test(what_a_part_forbids),
+        cmocka_unit_test(a_partial_object_stays_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

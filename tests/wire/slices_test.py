@@ -210,7 +210,7 @@ def test_a_change_after_the_head_cuts_the_client(origin, edge, change):
     with pytest.raises(h1.Truncated) as cut:
         client.read_response()
     got = cut.value.parser.response.body
-    assert SLICE <= len(got) < 32 * MIB
+    assert 1000 <= len(got) < 32 * MIB  # a reset takes what the kernel still had
     assert got == part_of("first", 0, len(got))
     edge.wait_for(partial_changed=1)
     response = ask(edge, 0, 10)
