@@ -3,6 +3,7 @@
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
+#include "cache/groups.h"
 #include "cache/partial.h"
 #include "cache/post.h"
 #include "cache/validate.h"
@@ -44,6 +45,8 @@ add_secondary_keys(struct feed *feed, const struct http_response *response, stru
     }
     if (rc == OK)
         rc = cache_labels_build(&feed->arena, feed->host, &response->fields, &labels);
+    if (rc == OK)
+        rc = cache_groups_add(&feed->arena, feed->scheme, feed->host, &response->fields, &labels);
     head->labels = labels.ids;
     head->labels_n = labels.n;
     head->object.tags = labels.tags;
@@ -187,6 +190,8 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
                                      now_s, &head->object);
     if (rc == OK)
         rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
+    if (rc == OK)
+        rc = cache_groups_add(&feed->arena, feed->scheme, feed->host, &merged, &labels);
     head->labels = labels.ids;
     head->labels_n = labels.n;
     head->object.tags = labels.tags;

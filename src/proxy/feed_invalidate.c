@@ -3,6 +3,7 @@
 #include "proxy/feed_impl.h"
 
 #include "base/stats.h"
+#include "cache/groups.h"
 #include "cache/purge.h"
 
 static bool
@@ -48,24 +49,50 @@ purge_first(struct feed *feed, const struct store_purge *rows, size_t rows_n)
         wake_fulfil(feed->held);
         return true;
     }
-    STAT_ADD(cache_invalidated, rows_n);
     return true;
+}
+
+/* The URLs that went obsolete, of those that the store or a fill knows. */
+static size_t
+collect_urls(struct feed *feed, const struct http_response *response,
+             struct store_purge rows[PURGE_INVALIDATED_MAX])
+{
+    struct url base;
+    size_t rows_n, known_n = 0;
+
+    if (!purge_invalidates(feed->request.method, response->status) || !feed_base_url(feed, &base) ||
+        purge_invalidated(&feed->arena, &feed->site->target, &base, response, rows, &rows_n) != OK)
+        return 0;
+    for (size_t i = 0; i < rows_n; i++)
+        if (is_known(feed, &rows[i]))
+            rows[known_n++] = rows[i];
+    STAT_ADD(cache_invalidated, known_n);
+    return known_n;
+}
+
+/* RFC 9875 section 3. Of any status: the origin says it in so many words. */
+static size_t
+collect_groups(struct feed *feed, const struct http_response *response,
+               struct store_purge rows[CACHE_GROUPS_MAX])
+{
+    size_t n;
+
+    if (http_method_is_safe(feed->request.method) ||
+        cache_groups_invalidated(&feed->arena, feed->scheme, feed->host, &response->fields, rows,
+                                 &n) != OK)
+        return 0;
+    STAT_ADD(cache_groups_invalidated, n);
+    return n;
 }
 
 bool
 feed_hold_for_invalidation(struct feed *feed, const struct http_response *response)
 {
-    struct url base;
-    struct store_purge rows[PURGE_INVALIDATED_MAX];
-    size_t rows_n, known_n = 0;
+    struct store_purge rows[PURGE_INVALIDATED_MAX + CACHE_GROUPS_MAX];
+    size_t n = collect_urls(feed, response, rows);
 
-    if (!purge_invalidates(feed->request.method, response->status) || !feed_base_url(feed, &base) ||
-        purge_invalidated(&feed->arena, &feed->site->target, &base, response, rows, &rows_n) != OK)
-        return false;
-    for (size_t i = 0; i < rows_n; i++)
-        if (is_known(feed, &rows[i]))
-            rows[known_n++] = rows[i];
-    return known_n > 0 && purge_first(feed, rows, known_n);
+    n += collect_groups(feed, response, rows + n);
+    return n > 0 && purge_first(feed, rows, n);
 }
 
 /* Does the answer to a HEAD say that a GET would not bring what is stored? Refusals, errors and
@@ -86,5 +113,6 @@ feed_hold_for_contradiction(struct feed *feed, const struct http_response *respo
     if (!feed->updating || feed->confirmed || !feed->stale_is_fresh ||
         !says_otherwise(response->status))
         return false;
+    STAT_INC(cache_invalidated);
     return purge_first(feed, &row, 1);
 }
