@@ -33,7 +33,8 @@ struct feed {
 
     /* the stored object under validation, or that a HEAD may update */
     bool validating, updating, confirmed;
-    bool stale_is_fresh; /* by its lifetime: only this client wanted it asked about */
+    struct store_put *since; /* of a POST: its birth tells what was purged since it was sent */
+    bool stale_is_fresh;     /* by its lifetime: only this client wanted it asked about */
     uint64_t stale_oid, stale_body_len, stale_variant;
     struct slice stale_head;
     struct cache_object stale;

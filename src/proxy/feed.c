@@ -31,6 +31,7 @@ end_feed(struct feed *feed)
         fetch_cancel(&feed->fetch);
     list_remove(&feed->link);
     wake_free(&feed->held);
+    store_put_release(&feed->since);
     if (feed->pin.store != NULL)
         store_unpin(&feed->pin);
     fill_unref(&feed->fill);
@@ -395,6 +396,8 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     rc = copy_request(feed, plan->request);
     if (rc == OK)
         rc = copy_slice(&feed->arena, &feed->upgrade);
+    if (rc == OK && plan->pass && plan->request->method == METHOD_POST)
+        rc = store_put_begin(proxy->shared->store, fill_key(fill), &feed->since);
     if (rc == OK && plan->stale != NULL)
         rc = remember_stale(feed, plan->stale);
     *out = feed;

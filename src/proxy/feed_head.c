@@ -129,6 +129,17 @@ judge_length(struct feed *feed, const struct http_response *response, struct fil
     }
 }
 
+/* The put of what a POST brought will begin after the POST's own invalidation; other purges since
+ * it was sent name it all the same. */
+static bool
+was_purged(const struct feed *feed, const struct fill_head *head)
+{
+    return feed->pass && (feed->since == NULL ||
+                          store_purged_since(feed->proxy->shared->store,
+                                             store_put_birth(feed->since), fill_key(feed->fill),
+                                             head->labels, head->labels_n) != STORE_NOT_PURGED);
+}
+
 enum err
 feed_describe(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
@@ -139,6 +150,8 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
     head->reason = admit(feed, response, now_s, &head->object);
     if (head->reason == REASON_STORED)
         rc = add_secondary_keys(feed, response, head);
+    if (rc == OK && head->reason == REASON_STORED && was_purged(feed, head))
+        head->reason = REASON_PURGED_MEANWHILE;
     if (head->reason != REASON_STORED)
         head->object = unstored_object(response, now_s);
     find_length(feed, response, head);

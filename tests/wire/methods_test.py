@@ -218,6 +218,20 @@ def test_a_post_replaces_what_a_get_stored(origin, edge):
     edge.expect_stats(store_objects=1)
 
 
+@pytest.mark.parametrize("what", [{"files": ["http://site.test/a"]}, {"tags": ["t"]},
+                                  {"hosts": ["site.test"]}], ids=["file", "tag", "host"])
+def test_a_purge_names_what_a_post_is_about_to_bring(origin, edge, what):
+    """It was acknowledged before the origin answered: the answer may be of before."""
+    client = edge.client()
+    client.send_request("POST", "/a", body=b"x")
+    held = origin.next_request()
+    edge.purge(**what)
+    held.reply(200, {**RESULT, "Surrogate-Key": "t"}, b"result")
+    response = client.read_response()
+    assert response.body == b"result"
+    assert not response.cache_status.stored and response.cache_status.detail == "purged"
+
+
 def test_a_post_overtakes_a_get_under_way(origin, edge):
     """The older answer neither replaces it nor is given to who comes later."""
     early = edge.client()
