@@ -38,6 +38,10 @@ fresh_date(const struct http_fields *fields, enum http_token token, int64_t now_
 /* Does the request bring content? "Content-Length: 0" is none. */
 bool fresh_has_body(const struct http_request *request);
 
+/* What Age says: the first member of the first field, 0 when that is no number. RFC 9111 section
+ * 5.1. */
+uint32_t fresh_age_field_s(const struct http_fields *fields);
+
 /* Seconds since the origin made or validated this response, never negative (RFC 9111 section
  * 4.2.3). */
 uint32_t fresh_age_s(const struct cache_object *object, int64_t now_s);

@@ -27,8 +27,8 @@ struct feed {
     struct slice upgrade;
     bool pass, stale_if_error, unsliced;
     enum cache_reason reason;
-    bool body_whole; /* of the request */
-    int64_t request_s;
+    bool body_whole;     /* of the request */
+    uint64_t request_ms; /* when it was sent: loop_now_ms */
     struct asked asked;
 
     /* the stored object under validation, or that a HEAD may update */

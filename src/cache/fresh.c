@@ -184,9 +184,8 @@ check_response(const struct cache_settings *settings, const struct cachectl *cc,
     return REASON_STORED;
 }
 
-/* RFC 9111 section 5.1: the first member of the first field; nothing when that is no number. */
-static uint32_t
-age_field_s(const struct http_fields *fields)
+uint32_t
+fresh_age_field_s(const struct http_fields *fields)
 {
     struct http_list list;
     struct slice member;
@@ -212,7 +211,7 @@ set_times(struct cache_object *object, const struct http_fields *fields, int64_t
     if (!fresh_date(fields, HTTP_LAST_MODIFIED, response_s, &object->last_modified_s))
         object->last_modified_s = -1;
     apparent_s = response_s - object->date_s;
-    corrected_s = (int64_t)age_field_s(fields) + delay_s;
+    corrected_s = (int64_t)fresh_age_field_s(fields) + delay_s;
     object->initial_age_s = clamp_s(apparent_s > corrected_s ? apparent_s : corrected_s);
 }
 

@@ -364,7 +364,7 @@ start_fetch(struct feed *feed)
     if (rc == OK)
         rc = forward_head(&feed->arena, &plan, &request.head);
     asked_for(&feed->request, feed->pass, feed->validating, &feed->asked);
-    feed->request_s = loop_wall_s();
+    feed->request_ms = loop_now_ms();
     return rc == OK ? fetch_start(origin, &request, &events, feed, &feed->fetch) : rc;
 }
 

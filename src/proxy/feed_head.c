@@ -73,13 +73,10 @@ note_storability(struct feed *feed, enum cache_reason reason)
 static struct cache_object
 unstored_object(const struct http_response *response, int64_t now_s)
 {
-    const struct http_field *age = http_fields_get(&response->fields, HTTP_AGE);
-    struct cache_object object = {
-        .status = (uint16_t)response->status, .response_s = now_s, .last_modified_s = -1};
-
-    if (age != NULL && !http_delta_s(age->value, &object.initial_age_s))
-        object.initial_age_s = 0;
-    return object;
+    return (struct cache_object){.status = (uint16_t)response->status,
+                                 .response_s = now_s,
+                                 .last_modified_s = -1,
+                                 .initial_age_s = fresh_age_field_s(&response->fields)};
 }
 
 /* What is stored, and what others get, lacks the fields that are for who asked alone. */
@@ -92,6 +89,14 @@ withhold(struct feed *feed, const struct http_fields *response, struct fill_head
     return validate_withhold(&feed->arena, head->own, response, &head->text);
 }
 
+/* When the request went out, by the clock that tells `now_s`. The delay is measured, for two looks
+ * at a clock of seconds make a second of the moment in which it turns: RFC 9111 section 4.2.3. */
+static int64_t
+sent_s(const struct feed *feed, int64_t now_s)
+{
+    return now_s - (int64_t)((loop_now_ms() - feed->request_ms) / 1000);
+}
+
 /* A passed POST may bring what a later GET is answered with. */
 static enum cache_reason
 admit(struct feed *feed, const struct http_response *response, int64_t now_s,
@@ -101,11 +106,11 @@ admit(struct feed *feed, const struct http_response *response, int64_t now_s,
     struct url base;
 
     if (!feed->pass)
-        return fresh_admit(settings, &feed->request, response, feed->request_s, now_s, out);
+        return fresh_admit(settings, &feed->request, response, sent_s(feed, now_s), now_s, out);
     if (feed->reason != REASON_METHOD || feed->request.method != METHOD_POST ||
         !feed_base_url(feed, &base))
         return feed->reason;
-    return post_admit(&feed->arena, settings, &feed->request, &base, response, feed->request_s,
+    return post_admit(&feed->arena, settings, &feed->request, &base, response, sent_s(feed, now_s),
                       now_s, out);
 }
 
@@ -199,8 +204,8 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
     };
     rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
     if (rc == OK)
-        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged, feed->request_s,
-                                     now_s, &head->object);
+        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged,
+                                     sent_s(feed, now_s), now_s, &head->object);
     if (rc == OK)
         rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
     if (rc == OK)
