@@ -21,10 +21,17 @@ MUST_USE enum err validate_withhold(struct arena *arena, struct slice head,
 
 /* Evaluate the request's conditions against a stored response: If-None-Match, else
  * If-Modified-Since. RFC 9111 section 4.3.2, RFC 9110 section 13.2.2. If-Match and
- * If-Unmodified-Since are not a cache's to evaluate, so there is no 412 of ours. */
+ * If-Unmodified-Since are not a cache's to evaluate, so there is no 412 of ours: below. */
 enum validate_result { VALIDATE_SEND, VALIDATE_NOT_MODIFIED };
 enum validate_result validate_request(const struct http_request *request,
                                       const struct cache_object *object, int64_t now_s);
+
+/* Is there an If-Match or If-Unmodified-Since, which the origin evaluates? */
+bool validate_has_origin_condition(const struct http_request *request);
+/* Would it find that they hold, to judge by this stored response? If-Match, else
+ * If-Unmodified-Since (RFC 9110 section 13.2.2), of a 2xx. True without any. */
+bool validate_origin_conditions_hold(const struct http_request *request,
+                                     const struct cache_object *object, int64_t now_s);
 
 /* The head of a 304 made of a stored head: all but what only describes the content that is not sent
  * (RFC 9110 section 15.4.5). ERR_NOMEM, ERR_STORE_CORRUPT. */

@@ -3,6 +3,8 @@
  * heeded. */
 #include "cache/lookup.h"
 
+#include "cache/validate.h"
+
 enum lookup_kind
 lookup_classify(const struct http_request *request, enum cache_reason *out_reason)
 {
@@ -143,27 +145,32 @@ lookup_find(struct store_reader *reader, const struct lookup_question *question,
     }
 }
 
-/* Conditions that only the origin can evaluate: RFC 9111 section 4.3.2. */
+/* RFC 9111 section 4.3.2: a condition that is the origin's goes there, unless what is stored is
+ * fresh and fulfils it. */
 static bool
-has_origin_condition(const struct http_fields *fields)
+is_for_origin(const struct lookup_question *question, const struct lookup_finding *finding)
 {
-    return http_fields_has(fields, HTTP_IF_MATCH) ||
-           http_fields_has(fields, HTTP_IF_UNMODIFIED_SINCE);
+    if (!validate_has_origin_condition(question->request))
+        return false;
+    return !finding->found || finding->verdict.use != LOOKUP_FRESH ||
+           !validate_origin_conditions_hold(question->request, &finding->object, question->now_s);
 }
 
 enum lookup_way
 lookup_way(const struct lookup_question *question, const struct lookup_finding *finding,
            bool hit_for_miss)
 {
-    if (finding->found && finding->verdict.use == LOOKUP_FRESH)
+    bool for_origin = is_for_origin(question, finding);
+
+    if (finding->found && finding->verdict.use == LOOKUP_FRESH && !for_origin)
         return LOOKUP_WAY_SEND;
-    if (finding->found && finding->verdict.use == LOOKUP_STALE)
+    if (finding->found && finding->verdict.use == LOOKUP_STALE && !for_origin)
         return LOOKUP_WAY_SEND_STALE;
     if ((question->cc->flags & CC_ONLY_IF_CACHED) != 0)
         return LOOKUP_WAY_REFUSE;
     if (question->request->method == METHOD_HEAD)
         return LOOKUP_WAY_HEAD;
-    if (has_origin_condition(&question->request->fields))
+    if (for_origin)
         return LOOKUP_WAY_PASS;
     return !finding->found && hit_for_miss ? LOOKUP_WAY_ALONE : LOOKUP_WAY_SHARE;
 }

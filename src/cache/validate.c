@@ -119,6 +119,51 @@ validate_request(const struct http_request *request, const struct cache_object *
     return unmodified ? VALIDATE_NOT_MODIFIED : VALIDATE_SEND;
 }
 
+bool
+validate_has_origin_condition(const struct http_request *request)
+{
+    return http_fields_has(&request->fields, HTTP_IF_MATCH) ||
+           http_fields_has(&request->fields, HTTP_IF_UNMODIFIED_SINCE);
+}
+
+/* RFC 9110 section 13.1.1 */
+static bool
+match_holds(const struct http_fields *fields, const struct cache_object *object)
+{
+    const struct http_field *field = http_fields_get(fields, HTTP_IF_MATCH);
+    struct http_etag etag;
+
+    if (http_fields_next(fields, field) == NULL && slice_is(field->value, "*"))
+        return true;
+    if (!http_etag_parse(object->etag, &etag))
+        return false;
+    for (; field != NULL; field = http_fields_next(fields, field)) {
+        struct slice rest = field->value;
+        struct http_etag wanted;
+
+        while (http_etag_take(&rest, &wanted))
+            if (http_etag_equal_strong(&wanted, &etag))
+                return true;
+    }
+    return false;
+}
+
+bool
+validate_origin_conditions_hold(const struct http_request *request,
+                                const struct cache_object *object, int64_t now_s)
+{
+    int64_t since_s;
+
+    if (!validate_has_origin_condition(request))
+        return true;
+    if (object->status < 200 || object->status > 299)
+        return false; /* another representation may be there by now */
+    if (http_fields_has(&request->fields, HTTP_IF_MATCH))
+        return match_holds(&request->fields, object);
+    return fresh_date(&request->fields, HTTP_IF_UNMODIFIED_SINCE, now_s, &since_s) &&
+           object->last_modified_s >= 0 && object->last_modified_s <= since_s;
+}
+
 /* --- stored heads --- */
 
 /* The next line of a stored head, without its end. False: none left, or damaged. */

@@ -3,6 +3,7 @@
 #include "proxy/request_impl.h"
 
 #include "base/stats.h"
+#include "cache/validate.h"
 #include "proxy/feed.h"
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
@@ -327,7 +328,8 @@ fetch_head(struct request *req, const struct lookup_finding *finding)
     struct lookup_verdict verdict;
     enum err rc;
 
-    req->fill = fill_find(fills, &req->key, req->keyed);
+    if (!validate_has_origin_condition(&req->http))
+        req->fill = fill_find(fills, &req->key, req->keyed);
     if (req->fill != NULL &&
         way_join(req->proxy->shared->store, req->fill, &question, &verdict) == WAY_JOIN_USE)
         return join_fill(req, WAY_JOIN_USE, &verdict);
@@ -400,6 +402,8 @@ request_on_lookup(struct request *req)
             return request_goto(req, request_after_found(req));
         way = choose_way(req, &finding);
     }
+    if (finding.found && finding.verdict.use != LOOKUP_VALIDATE)
+        req->reason = REASON_PRECONDITION;
     switch (way) {
     case LOOKUP_WAY_REFUSE:
         STAT_INC(cache_miss);

@@ -126,8 +126,8 @@ conditions_of_clients(void **state)
         {"9111 4.3.2: Date without Last-Modified", "", -1, "If-Modified-Since: " DATE_NOW, true},
         {"9111 4.3.2: before Date without Last-Modified", "", -1, "If-Modified-Since: " MINUS_60S,
          false},
-        {"9111 4.3.2: If-Match is the origin's", "\"a\"", -1, "If-Match: \"b\"", false},
-        {"9111 4.3.2: If-Unmodified-Since is the origin's", "", NOW_S - 60,
+        {"9111 4.3.2: no 412 by If-Match", "\"a\"", -1, "If-Match: \"b\"", false},
+        {"9111 4.3.2: no 412 by If-Unmodified-Since", "", NOW_S - 60,
          "If-Unmodified-Since: " MINUS_61S, false},
         {"13.2.2: If-Match does not stop If-None-Match", "\"a\"", -1,
          "If-Match: \"b\"\nIf-None-Match: \"a\"", true},
@@ -151,6 +151,64 @@ conditions_of_clients(void **state)
         assert_int_equal(validate_request(&request, &object, NOW_S), want);
         request.method = METHOD_POST;
         assert_int_equal(validate_request(&request, &object, NOW_S), VALIDATE_SEND);
+        arena_fini(&arena);
+    }
+}
+
+static void
+conditions_of_the_origin(void **state)
+{
+    static const struct {
+        const char *why, *etag;
+        int64_t last_modified_s;
+        const char *fields;
+        bool hold;
+    } cases[] = {
+        {"13.1.1: none", "\"a\"", -1, "If-None-Match: \"b\"", true},
+        {"13.1.1: the tag", "\"a\"", -1, "If-Match: \"a\"", true},
+        {"13.1.1: another tag", "\"a\"", -1, "If-Match: \"b\"", false},
+        {"13.1.1: a list", "\"a\"", -1, "If-Match: \"c\" , \"b,\",\"a\"", true},
+        {"13.1.1: over two fields", "\"a\"", -1, "If-Match: \"b\"\nIf-Match: \"a\"", true},
+        {"13.1.1: none of a list", "\"a\"", -1, "If-Match: \"b\", \"c\"", false},
+        {"13.1.1: weak in the request", "\"a\"", -1, "If-Match: W/\"a\"", false},
+        {"13.1.1: weak in the response", "W/\"a\"", -1, "If-Match: \"a\"", false},
+        {"13.1.1: weak in both", "W/\"a\"", -1, "If-Match: W/\"a\"", false},
+        {"13.1.1: star", "", -1, "If-Match: *", true},
+        {"13.1.1: star in a list is nothing", "\"a\"", -1, "If-Match: \"b\", *", false},
+        {"13.1.1: no ETag stored", "", -1, "If-Match: \"a\"", false},
+        {"13.1.1: empty", "\"a\"", -1, "If-Match:", false},
+        {"13.1.4: unmodified since", "", NOW_S - 60, "If-Unmodified-Since: " MINUS_60S, true},
+        {"13.1.4: a later date", "", NOW_S - 60, "If-Unmodified-Since: " DATE_NOW, true},
+        {"13.1.4: modified since", "", NOW_S - 60, "If-Unmodified-Since: " MINUS_61S, false},
+        {"13.1.4: no date stored", "", -1, "If-Unmodified-Since: " DATE_NOW, false},
+        {"13.1.4: what is no date is the origin's to ignore", "", NOW_S - 60,
+         "If-Unmodified-Since: now", false},
+        {"13.1.4: two of them too", "", NOW_S - 60,
+         "If-Unmodified-Since: " DATE_NOW "\nIf-Unmodified-Since: " DATE_NOW, false},
+        {"13.2.2: If-Match decides when it holds", "\"a\"", NOW_S - 60,
+         "If-Match: \"a\"\nIf-Unmodified-Since: " MINUS_61S, true},
+        {"13.2.2: and when it does not", "\"a\"", NOW_S - 60,
+         "If-Match: \"b\"\nIf-Unmodified-Since: " DATE_NOW, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct cache_object object = {.status = 200,
+                                      .date_s = NOW_S,
+                                      .last_modified_s = cases[i].last_modified_s,
+                                      .etag = slice_from_str(cases[i].etag)};
+        struct arena arena;
+        struct http_request request;
+        bool any;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, cases[i].fields);
+        any = validate_has_origin_condition(&request);
+        assert_int_equal(any, i > 0);
+        assert_int_equal(validate_origin_conditions_hold(&request, &object, NOW_S), cases[i].hold);
+        object.status = 404; /* 13.2.1 */
+        assert_int_equal(validate_origin_conditions_hold(&request, &object, NOW_S), !any);
         arena_fini(&arena);
     }
 }
@@ -564,6 +622,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(built_heads),
         cmocka_unit_test(conditions_of_clients),
+        cmocka_unit_test(conditions_of_the_origin),
         cmocka_unit_test(statuses_without_conditions),
         cmocka_unit_test(not_modified_heads),
         cmocka_unit_test(merged_heads),

@@ -115,6 +115,12 @@ def request_no_cache(origin, edge):
     return edge.get("/a", {"Cache-Control": "no-cache"})
 
 
+@scenario("PRECONDITION")
+def precondition(origin, edge):
+    stored(origin, edge, {**FRESH, "ETag": '"v1"'})
+    return edge.get("/a", {"If-Match": '"v0"'})
+
+
 @scenario("METHOD")
 def method(origin, edge):
     origin.serve("/a", 200, {}, b"done")
