@@ -40,4 +40,9 @@ enum way_join {
 enum way_join way_join(struct store *store, struct fill *fill,
                        const struct lookup_question *question, struct lookup_verdict *verdict);
 
+/* Would a range of this response, which is not stored, be there sooner when it alone is asked for?
+ */
+bool
+way_wants_far_part(const struct http_request *http, const struct fill_head *head, int64_t now_s);
+
 #endif

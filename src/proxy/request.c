@@ -8,6 +8,7 @@
 #include "base/stats.h"
 #include "proxy/feed.h"
 #include "proxy/reply.h"
+#include "proxy/way.h"
 
 enum { IDLE_REQUESTS_MAX = 256, REQUEST_ARENA_MAX = 1 << 20 };
 
@@ -188,6 +189,19 @@ on_commit(struct request *req)
     return request_goto(req, REQUEST_LOOKUP);
 }
 
+/* Nothing of it is stored, so the range alone is asked for: it comes at once, and the origin need
+ * not send the whole for it. */
+static enum step
+fetch_part(struct request *req)
+{
+    req->kind = LOOKUP_PASS;
+    req->reason = REASON_HIT_FOR_MISS;
+    loop_timer_clear(&req->timer);
+    request_leave_fill(req);
+    feed_detach(&req->feed);
+    return request_goto(req, REQUEST_ALONE);
+}
+
 static enum step
 on_parked(struct request *req)
 {
@@ -198,6 +212,8 @@ on_parked(struct request *req)
         return on_commit(req);
     if (head == NULL)
         return failed ? on_fill_failed(req) : STEP_WAIT;
+    if (!failed && req->kind == LOOKUP_CACHE && way_wants_far_part(&req->http, head, req->now_s))
+        return fetch_part(req);
     if (req->starter || (head->reason == REASON_STORED &&
                          cache_vary_matches(head->object.vary, req->keyed, &req->http.fields)))
         return failed ? on_fill_failed(req) : reply_from_fill(req, head); /* nothing is sent yet */

@@ -415,6 +415,8 @@ request_on_lookup(struct request *req)
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_ALONE:
         req->reason = REASON_HIT_FOR_MISS;
+        if (http_fields_has(&req->http.fields, HTTP_RANGE))
+            req->kind = LOOKUP_PASS; /* the whole would be fetched for a part, and not stored */
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_HEAD:
         return fetch_head(req, &finding);

@@ -1,6 +1,7 @@
 /* The decisions of a request that need no request's state. The most are on the way of a hit. */
 #include "proxy/way.h"
 
+#include "cache/range.h"
 #include "http/upgrade.h"
 
 static bool
@@ -91,4 +92,17 @@ way_join(struct store *store, struct fill *fill, const struct lookup_question *q
     return verdict->use == LOOKUP_VALIDATE && can_be_validated(fill, &head->object)
                ? WAY_JOIN_COMMIT
                : WAY_JOIN_REPLACE;
+}
+
+/* Reading so much to no purpose takes about as long as asking again. */
+enum { FAR_LEN = 1 << 20 };
+
+bool
+way_wants_far_part(const struct http_request *http, const struct fill_head *head, int64_t now_s)
+{
+    struct range_set set;
+
+    return head->reason != REASON_STORED && head->has_length &&
+           range_resolve(http, &head->object, head->length, now_s, 0, &set) == RANGE_PART &&
+           set.parts[0].first > FAR_LEN;
 }

@@ -405,6 +405,22 @@ def test_variants_have_slices_of_their_own(edge, origin):
     assert [len(film.requests) for film in films.values()] == [2, 2]
 
 
+@pytest.mark.edge(settings={**SETTINGS, "unstorable_time": "10m"})
+@pytest.mark.parametrize("fields", [{"Cache_Control": "no-store"}, {"ETag": 'W/"first"'}])
+def test_a_range_of_what_is_not_stored_at_all(origin, edge, fields):
+    """Too large for the store and for slices, or not storable: the range alone is asked for."""
+    large = Large(GIB, **fields)
+    large.etag = fields.get("ETag")
+    origin.serve_with(PATH, large)
+    for _ in range(2):
+        response = ask(edge, GIB // 2, GIB // 2 + 100)
+        expect_range(response, large, GIB // 2, GIB // 2 + 100)
+        assert response.cache_status.detail == "hit-for-miss"
+    assert large.requests == [None] + 2 * [f"bytes={GIB // 2}-{GIB // 2 + 99}"]
+    expect_range(edge.get(PATH, {"Range": "bytes=0-9"}), large, 0, 10)
+    assert edge.stats()["origin_bytes_in"] < 16 * MIB
+
+
 @pytest.mark.edge(settings={**SETTINGS, "site.slice_above": "0"})
 def test_no_slices(edge, large):
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
