@@ -1,5 +1,6 @@
 /* The inside of a feed. For src/proxy/feed*.c alone: feed.c holds its life and the fetch's events,
- * feed_head.c what becomes of a response's head, feed_invalidate.c what it made obsolete. */
+ * feed_head.c what becomes of a response's head, feed_invalidate.c what it made obsolete,
+ * feed_cut.c bodies that come in slices. */
 #ifndef BRINK_PROXY_FEED_IMPL_H
 #define BRINK_PROXY_FEED_IMPL_H
 
@@ -12,12 +13,14 @@
 
 #define FEED_TAG 0x66656564U
 
+struct feed_cut;
+
 struct feed {
     uint32_t tag;
     struct list link; /* in proxy->feeds */
     struct loop_reap reap;
     struct proxy *proxy;
-    struct fill *fill;
+    struct fill *fill; /* NULL: cut, and all of it has come */
     struct fetch *fetch;
     struct arena arena;
     struct http_request request;
@@ -45,6 +48,8 @@ struct feed {
     struct wake *held;
     bool ended;
 
+    struct feed_cut *cut; /* NULL: the body is one */
+
     void (*on_body_wanted)(void *arg);
     void (*on_interim)(void *arg, const struct http_response *response);
     void (*on_upgrade)(void *arg, const struct http_response *response, struct slice protocol);
@@ -52,6 +57,9 @@ struct feed {
     void *arg;
 };
 
+void feed_end(struct feed *feed); /* whatever it feeds was ended before */
+void feed_fail(struct feed *feed, enum err rc, const char *why);
+MUST_USE enum err feed_on_room(struct feed *feed); /* its fill wakes it. ERR_NOMEM */
 void feed_publish(struct feed *feed); /* its head, and on with the body; may end the feed */
 
 bool feed_base_url(const struct feed *feed, struct url *out); /* of its request; false: none */
@@ -70,6 +78,16 @@ MUST_USE enum err feed_describe_confirmed(struct feed *feed, const struct http_r
  * *out_confirmed: it does; else it is described as it came. */
 MUST_USE enum err feed_describe_update(struct feed *feed, const struct http_response *response,
                                        struct fill_head *head, bool *out_confirmed);
+
+/* --- feed_cut.c --- */
+
+/* The head described just now is the master of a partial object. True: the body comes in slices; be
+ * it false, it ends with its head. */
+bool feed_begin_cut(struct feed *feed);
+/* The master is published: on with the first slice. ERR_NOMEM. */
+MUST_USE enum err feed_cut_on(struct feed *feed);
+void feed_cut_filled(struct feed *feed, size_t n); /* after fill_filled; may end the feed */
+void feed_end_cut(struct feed *feed);              /* harmless without */
 
 /* --- feed_invalidate.c --- */
 

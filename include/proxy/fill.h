@@ -98,6 +98,9 @@ MUST_USE enum err
 fill_on_room(struct fill *fill, struct loop *loop, void (*resume)(void *arg), void *arg);
 void fill_finish(struct fill *fill);
 void fill_fail(struct fill *fill, enum err rc, const char *why);
+bool fill_is_read(struct fill *fill); /* by anybody */
+/* The same as fill_fail, unless somebody reads it: then false, and it is as it was. */
+bool fill_fail_unread(struct fill *fill, enum err rc, const char *why);
 void fill_note_status(struct fill *fill, unsigned status); /* of the answer it fails for */
 
 /* After a 304: the published head's body_pin names the body; the store's record gets the new head.

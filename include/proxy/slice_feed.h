@@ -25,6 +25,9 @@ struct slice_plan {
 MUST_USE enum err slice_feed_start(struct proxy *proxy, struct fill *fill,
                                    const struct slice_plan *plan, uint64_t number);
 
+/* The head of a slice's fill, but for labels and fwd_status; nobody is sent it. */
+void slice_describe(const struct cache_object *master, uint64_t number, struct fill_head *out);
+
 void slice_feed_abort_all(struct proxy *proxy); /* the worker ends */
 
 #endif

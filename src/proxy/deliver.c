@@ -220,6 +220,7 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
 {
     struct batch limited = *batch;
     struct slices_place place;
+    enum deliver_next next;
 
     if (slices_seek(deliver->slices, deliver->off, deliver->end, &place) != OK)
         return DELIVER_FAILED;
@@ -228,7 +229,10 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
     if (place.pin != NULL)
         return next_in_store(deliver, place.pin->oid, place.pin->body_len, place.at, &limited,
                              out_n);
-    return next_in_fill(deliver, place.reader, place.at, &limited, out_n);
+    next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
+    return next == DELIVER_FAILED && slices_reopen(deliver->slices)
+               ? next_in_slices(deliver, batch, out_n)
+               : next;
 }
 
 /* Not more than len_max bytes; returns how many there are. */

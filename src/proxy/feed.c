@@ -22,8 +22,8 @@ on_reap(struct loop_reap *reap)
     mem_free(feed);
 }
 
-static void
-end_feed(struct feed *feed)
+void
+feed_end(struct feed *feed)
 {
     ASSERT_TAG(feed, FEED_TAG);
     feed->tag = TAG_FREED;
@@ -34,33 +34,37 @@ end_feed(struct feed *feed)
     store_put_release(&feed->since);
     if (feed->pin.store != NULL)
         store_unpin(&feed->pin);
+    feed_end_cut(feed);
     fill_unref(&feed->fill);
     if (feed->on_ended != NULL)
         feed->on_ended(feed->arg);
     loop_reap(feed->proxy->loop, &feed->reap);
 }
 
-static void
-fail_feed(struct feed *feed, enum err rc, const char *why)
+void
+feed_fail(struct feed *feed, enum err rc, const char *why)
 {
-    fill_fail(feed->fill, rc, why);
-    end_feed(feed);
+    if (feed->fill != NULL)
+        fill_fail(feed->fill, rc, why);
+    feed_end(feed);
 }
 
 static void
 complete(struct feed *feed)
 {
-    if (feed->confirmed)
+    if (feed->cut != NULL)
+        ASSERT(feed->fill == NULL);
+    else if (feed->confirmed)
         fill_finish_update(feed->fill, feed->stale_oid);
     else
         fill_finish(feed->fill);
-    end_feed(feed);
+    feed_end(feed);
 }
 
 static void
 abandon(struct feed *feed)
 {
-    fail_feed(feed, ERR_CANCELLED, "nobody waits for it any more");
+    feed_fail(feed, ERR_CANCELLED, "nobody waits for it any more");
 }
 
 /* --- the fetch's events --- */
@@ -77,11 +81,15 @@ feed_publish(struct feed *feed)
         rc = fill_publish(feed->fill, &feed->head);
 
     if (rc != OK) {
-        fail_feed(feed, rc, "out of memory");
+        feed_fail(feed, rc, "out of memory");
         return;
     }
     if (feed->head.body_pin.store != NULL)
         feed->pin.store = NULL; /* the fill's now */
+    if (feed->cut != NULL && feed_cut_on(feed) != OK) {
+        feed_fail(feed, ERR_NOMEM, err_text(ERR_NOMEM));
+        return;
+    }
     if (feed->pass && feed->head.reason == REASON_STORED)
         fill_enlist(feed->fill); /* who comes before the commit shall find it */
     if (feed->ended)
@@ -114,7 +122,7 @@ fetch_anew(struct feed *feed)
     feed->validating = false;
     rc = start_fetch(feed);
     if (rc != OK)
-        fail_feed(feed, rc, "no second request after a 304 that does not match");
+        feed_fail(feed, rc, "no second request after a 304 that does not match");
 }
 
 /* The origin's answer is not one to what was asked: nobody gets it. */
@@ -122,7 +130,7 @@ static void
 refuse_answer(struct feed *feed, enum err rc, const char *why)
 {
     fetch_refuse(&feed->fetch, rc, why);
-    fail_feed(feed, rc, why);
+    feed_fail(feed, rc, why);
 }
 
 static bool
@@ -155,7 +163,7 @@ on_head(void *arg, const struct http_response *response)
     }
     if (feed->stale_if_error && is_server_failure(response->status)) {
         fill_note_status(feed->fill, response->status);
-        fail_feed(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
+        feed_fail(feed, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
         return;
     }
     feed->confirmed = not_modified;
@@ -166,11 +174,11 @@ on_head(void *arg, const struct http_response *response)
     else
         rc = feed_describe(feed, response, &feed->head);
     if (rc != OK) {
-        fail_feed(feed, rc, "the response head could not be kept");
+        feed_fail(feed, rc, "the response head could not be kept");
         return;
     }
     if (!feed->confirmed && (feed->head.object.flags & CACHE_PARTIAL))
-        feed->ended = true; /* its slices are fetched by who needs them */
+        feed->ended = !feed_begin_cut(feed); /* else who needs slices fetches them */
     if (feed->confirmed)
         STAT_INC(cache_revalidated);
     if (!feed_hold_for_invalidation(feed, response) && !feed_hold_for_contradiction(feed, response))
@@ -183,7 +191,7 @@ on_room(void *arg, char **out_room)
 {
     struct feed *feed = arg;
 
-    return feed->held != NULL ? 0 : fill_room(feed->fill, out_room);
+    return feed->held != NULL || feed->fill == NULL ? 0 : fill_room(feed->fill, out_room);
 }
 
 static void
@@ -193,6 +201,8 @@ on_filled(void *arg, size_t n)
 
     if (!fill_filled(feed->fill, n))
         abandon(feed);
+    else if (feed->cut != NULL)
+        feed_cut_filled(feed, n);
 }
 
 static void
@@ -212,7 +222,7 @@ on_fail(void *arg, enum err rc, const char *why)
     struct feed *feed = arg;
 
     feed->fetch = NULL;
-    fail_feed(feed, rc, why);
+    feed_fail(feed, rc, why);
 }
 
 static void
@@ -234,7 +244,7 @@ on_upgrade(void *arg, const struct http_response *response, struct slice protoco
     if (feed->on_upgrade != NULL)
         feed->on_upgrade(feed->arg, response, protocol);
     if (feed->tag == FEED_TAG)
-        fail_feed(feed, ERR_CANCELLED, "nobody takes the upgraded connection");
+        feed_fail(feed, ERR_CANCELLED, "nobody takes the upgraded connection");
     proxy_read_end(proxy);
 }
 
@@ -259,6 +269,12 @@ on_room_again(void *arg)
         fetch_resume(feed->fetch);
     else
         abandon(feed);
+}
+
+enum err
+feed_on_room(struct feed *feed)
+{
+    return fill_on_room(feed->fill, feed->proxy->loop, on_room_again, feed);
 }
 
 /* --- the start --- */
@@ -411,13 +427,13 @@ feed_start(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan,
     enum err rc = feed_new(proxy, fill, plan, &feed);
 
     if (rc == OK)
-        rc = fill_on_room(fill, proxy->loop, on_room_again, feed);
+        rc = feed_on_room(feed);
     if (rc == OK)
         rc = start_fetch(feed);
     if (rc != OK) {
         fill_fail(fill, rc, "the fetch could not be started");
         if (feed != NULL)
-            end_feed(feed);
+            feed_end(feed);
         return rc;
     }
     list_push(&proxy->feeds, &feed->link);
@@ -440,7 +456,7 @@ feed_send_body(struct feed *feed, struct slice data, size_t *out_taken)
     if (feed->fetch != NULL)
         rc = fetch_send_body(feed->fetch, data, out_taken);
     if (rc == ERR_NOMEM) /* a body with a hole must not go on */
-        fail_feed(feed, rc, "no memory for the request body");
+        feed_fail(feed, rc, "no memory for the request body");
     return rc;
 }
 
@@ -458,7 +474,7 @@ feed_take_chan(struct feed *feed, struct chan *to, struct slice *out_early)
 {
     ASSERT_TAG(feed, FEED_TAG);
     fetch_take_chan(&feed->fetch, to, out_early);
-    fail_feed(feed, ERR_CANCELLED, "the connection changed its protocol");
+    feed_fail(feed, ERR_CANCELLED, "the connection changed its protocol");
 }
 
 void
@@ -476,6 +492,8 @@ feed_detach(struct feed **slot)
     feed->on_upgrade = NULL;
     feed->on_ended = NULL;
     /* An unsafe request that went out whole may have its effect: its answer invalidates. */
+    if (feed->fill == NULL)
+        return;
     unsafe = !http_method_is_safe(feed->request.method) && fill_state(feed->fill) == FILL_WAITING;
     if (!feed->body_whole || (!unsafe && !fill_is_wanted(feed->fill)))
         abandon(feed);
@@ -485,6 +503,6 @@ void
 feed_abort_all(struct proxy *proxy)
 {
     LIST_FOREACH (&proxy->feeds, link) {
-        fail_feed(CONTAINER_OF(link, struct feed, link), ERR_CANCELLED, "brink is stopping");
+        feed_fail(CONTAINER_OF(link, struct feed, link), ERR_CANCELLED, "brink is stopping");
     }
 }

@@ -421,12 +421,9 @@ fill_finish_update(struct fill *fill, uint64_t oid)
     finish(fill, oid);
 }
 
-void
-fill_fail(struct fill *fill, enum err rc, const char *why)
+static void
+fail(struct fill *fill, enum err rc, const char *why) /* locked */
 {
-    ASSERT_TAG(fill, FILL_TAG);
-    fill_delist(fill);
-    (void)pthread_mutex_lock(&fill->lock);
     ASSERT(fill->state == FILL_WAITING || fill->state == FILL_BODY);
     fill->state = FILL_FAILED;
     fill->rc = rc;
@@ -436,7 +433,42 @@ fill_fail(struct fill *fill, enum err rc, const char *why)
     fill->storing = false;
     end_feeding(fill);
     wake_readers(fill);
+}
+
+void
+fill_fail(struct fill *fill, enum err rc, const char *why)
+{
+    ASSERT_TAG(fill, FILL_TAG);
+    fill_delist(fill);
+    (void)pthread_mutex_lock(&fill->lock);
+    fail(fill, rc, why);
     (void)pthread_mutex_unlock(&fill->lock);
+}
+
+bool
+fill_is_read(struct fill *fill)
+{
+    bool read;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    read = !list_empty(&fill->readers);
+    (void)pthread_mutex_unlock(&fill->lock);
+    return read;
+}
+
+bool
+fill_fail_unread(struct fill *fill, enum err rc, const char *why)
+{
+    bool read;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    read = !list_empty(&fill->readers);
+    if (!read)
+        fail(fill, rc, why);
+    (void)pthread_mutex_unlock(&fill->lock);
+    if (!read)
+        fill_delist(fill); /* who joins before that finds that it failed */
+    return !read;
 }
 
 void

@@ -107,6 +107,7 @@ slices_from_fill(struct request *req, const struct fill_head *head, struct slice
     bool begun = request_begin_slices(req, &master, status);
 
     request_leave_fill(req);
+    feed_detach(&req->feed); /* it may go on, for the slices */
     return begun ? request_goto(req, REQUEST_SLICES)
                  : request_answer_error(req, ERR_NOMEM, err_text(ERR_NOMEM));
 }

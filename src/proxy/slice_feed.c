@@ -134,22 +134,29 @@ drop_master(struct slice_feed *feed, enum err rc)
         STAT_INC(cache_invalidated);
 }
 
-/* Stored under its own key; nobody is sent this head. */
+void
+slice_describe(const struct cache_object *master, uint64_t number, struct fill_head *out)
+{
+    *out = (struct fill_head){
+        .text = SLICE("HTTP/1.1 206 Partial Content\r\n"),
+        .has_length = true,
+        .length = partial_slice_len(master, number),
+        .reason = REASON_STORED,
+    };
+    partial_slice_object(master, &out->object);
+}
+
 static void
 publish(struct slice_feed *feed, const struct http_response *response)
 {
-    struct fill_head head = {
-        .text = SLICE("HTTP/1.1 206 Partial Content\r\n"),
-        .labels = (const uint64_t *)(const void *)feed->labels.ptr,
-        .labels_n = feed->labels.len / sizeof(uint64_t),
-        .has_length = true,
-        .length = partial_slice_len(&feed->master, feed->number),
-        .reason = fresh_admit_part(feed->cache, &response->fields),
-        .fwd_status = response->status,
-    };
+    struct fill_head head;
     enum err rc;
 
-    partial_slice_object(&feed->master, &head.object);
+    slice_describe(&feed->master, feed->number, &head);
+    head.labels = (const uint64_t *)(const void *)feed->labels.ptr;
+    head.labels_n = feed->labels.len / sizeof(uint64_t);
+    head.fwd_status = response->status;
+    head.reason = fresh_admit_part(feed->cache, &response->fields);
     rc = fill_publish(feed->fill, &head);
     if (rc != OK)
         fail_feed(feed, rc, err_text(rc));

@@ -14,6 +14,7 @@ struct spot {
     struct fill *fill;    /* ... on its way in */
     struct fill_reader *reader;
     uint64_t at; /* where the reader stands */
+    bool again;  /* it was opened a second time */
 };
 
 struct slices {
@@ -227,15 +228,36 @@ look_at_fill(struct fill *fill, struct slices_failure *out)
     UNREACHABLE();
 }
 
+bool
+slices_reopen(struct slices *slices)
+{
+    struct spot *here = &slices->here;
+    uint64_t number = here->number;
+    unsigned status;
+    const char *why;
+
+    if (here->fill == NULL || here->again || fill_state(here->fill) != FILL_FAILED ||
+        fill_error(here->fill, &status, &why) != ERR_CANCELLED)
+        return false;
+    close_spot(here);
+    if (open_spot(slices, number, here) != OK)
+        return false;
+    here->again = true;
+    return true;
+}
+
 enum slices_look
 slices_look(struct slices *slices, uint64_t off, struct slices_failure *out)
 {
     enum err rc = move_here(slices, partial_slice_of(slices->plan.master, off));
+    enum slices_look look = SLICES_READY;
 
     *out = (struct slices_failure){.rc = rc, .why = err_text(rc)};
     if (rc != OK)
         return SLICES_FAILED;
-    return slices->here.fill == NULL ? SLICES_READY : look_at_fill(slices->here.fill, out);
+    if (slices->here.fill != NULL)
+        look = look_at_fill(slices->here.fill, out);
+    return look == SLICES_FAILED && slices_reopen(slices) ? slices_look(slices, off, out) : look;
 }
 
 enum err

@@ -52,6 +52,7 @@ def test_a_range_brings_in_its_slice_alone(edge, large):
                       cache_miss=1)
 
 
+@pytest.mark.tsan
 def test_the_whole_completes_itself(edge, large):
     """RFC 9111 section 3.4: parts of one representation become the whole, asked for once each."""
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
@@ -84,9 +85,9 @@ def test_the_middle_of_a_gibibyte(origin, edge):
 
 
 def test_over_the_seam_of_slices(edge, large):
-    first, end = SLICE - 10, 2 * SLICE + 10
+    first, end = 2 * SLICE - 10, 3 * SLICE + 10
     expect_range(ask(edge, first, end), large, first, end)
-    assert large.ranges() == [slice_range(n, large) for n in range(3)]
+    assert large.ranges() == [slice_range(n, large) for n in (1, 2, 3)]
 
 
 def test_several_ranges(edge, large):
@@ -108,7 +109,7 @@ def test_no_range_that_can_be_satisfied(edge, large):
 
 def test_head_and_conditions_need_no_bytes(edge, large):
     """RFC 9110 sections 9.3.2 and 13.2.2."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     response = edge.request("HEAD", PATH, {"Range": "bytes=0-9"})
     assert (response.status, int(response["Content-Length"])) == (200, large.length)
@@ -119,10 +120,10 @@ def test_head_and_conditions_need_no_bytes(edge, large):
 
 def test_only_if_cached(edge, large):
     """RFC 9111 section 5.2.1.7."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     only = {"Cache-Control": "only-if-cached"}
-    expect_range(ask(edge, 20, 30, **only), large, 20, 30)
+    expect_range(ask(edge, 2 * MIB + 20, 2 * MIB + 30, **only), large, 2 * MIB + 20, 2 * MIB + 30)
     assert ask(edge, MIB, MIB + 10, **only).status == 504
     assert edge.get(PATH, only).status == 504
     assert len(large.ranges()) == 1
@@ -130,31 +131,32 @@ def test_only_if_cached(edge, large):
 
 def test_if_range(edge, large):
     """RFC 9110 section 13.1.5: of another representation the whole is sent."""
-    expect_range(ask(edge, 0, 10, **{"If-Range": '"first"'}), large, 0, 10)
-    response = ask(edge, 0, 10, **{"If-Range": '"other"'})
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10, **{"If-Range": '"first"'}), large, 2 * MIB, 2 * MIB + 10)
+    response = ask(edge, 2 * MIB, 2 * MIB + 10, **{"If-Range": '"other"'})
     assert response.status == 200
     assert response.body == part_of("first", 0, large.length)
 
 
+@pytest.mark.tsan
 def test_two_clients_share_slices(edge, large):
     """Overlapping ranges at the same time: every slice is asked for once."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     large.hold = threading.Event()
     clients = [edge.client() for _ in range(6)]
     for i, client in enumerate(clients):
-        client.send_request("GET", PATH, {"Range": f"bytes={MIB + i}-{2 * MIB + i}"})
+        client.send_request("GET", PATH, {"Range": f"bytes={MIB // 2 + i}-{MIB + i}"})
     edge.wait_for(fill_waiters=len(clients))
     large.hold.set()
     for i, client in enumerate(clients):
-        expect_range(client.read_response(), large, MIB + i, 2 * MIB + i + 1)
-    wanted = range(MIB // SLICE, (2 * MIB + 5) // SLICE + 1)
+        expect_range(client.read_response(), large, MIB // 2 + i, MIB + i + 1)
+    wanted = range(MIB // 2 // SLICE, (MIB + 5) // SLICE + 1)
     assert sorted(large.ranges()[1:]) == [slice_range(n, large) for n in wanted]
 
 
 def test_a_client_that_leaves_takes_nothing_along(edge, large):
     """The slice that is under way is stored; those behind it are not asked for."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     large.hold = threading.Event()
     client = edge.client()
     client.send_request("GET", PATH, {"Range": f"bytes={MIB}-"})
@@ -171,13 +173,169 @@ def test_a_slow_reader_is_not_run_ahead_of(origin, edge):
     buffers, but for two slices."""
     large = Large(32 * MIB)
     origin.serve_with(PATH, large)
+    ask(edge, 31 * MIB, 32 * MIB)
     client = edge.client(rcvbuf=4096)
     client.send_request("GET", PATH)
     for step in range(0, 32, 2):
         got = len(client.read_body(step * MIB + 1000, most=1 << 16))
-        assert len(large.ranges()) * SLICE <= got + 2 * SLICE + 8 * MIB
+        assert len(large.ranges()) * SLICE <= got + 10 * SLICE + 8 * MIB
     assert client.read_response().body == part_of("first", 0, large.length)
     assert len(large.ranges()) == -(-large.length // SLICE)
+
+
+# --- the whole, cut as it comes
+
+
+class Paced:
+    """The whole in the test's own pace: `send(n)` sends up to the end of slice n."""
+
+    def __init__(self, origin, large):
+        self.held = origin.next_request()
+        assert self.held.get("Range") is None
+        self.large = large
+        self.sent = 0
+        self.held.start(200, large.head_fields(), large.length)
+
+    def send(self, n, short=0):
+        end = min((n + 1) * SLICE, self.large.length) - short
+        self.held.send(part_of(self.large.tag, self.sent, end))
+        self.sent = end
+        return end
+
+
+def test_the_whole_is_one_request(origin, edge):
+    """Cut into slices as it comes, while the client keeps pace."""
+    large = Large(3 * MIB + 77)
+    with edge.client() as client:
+        client.send_request("GET", PATH)
+        paced = Paced(origin, large)
+        slices = -(-large.length // SLICE)
+        for n in range(slices):
+            client.read_body(paced.send(n))
+        paced.held.finish()
+        response = client.read_response()
+    assert response.status == 200
+    assert response.body == part_of("first", 0, large.length)
+    assert response.cache_status.fwd == "uri-miss"
+    edge.wait_stored(slices + 1)
+    expect_range(ask(edge, MIB, 2 * MIB), large, MIB, 2 * MIB)
+    assert edge.get(PATH).cache_status.hit
+    edge.expect_stats(origin_requests=1, slices_fetched=slices, partial_objects=1)
+
+
+@pytest.mark.tsan
+def test_others_share_the_whole(origin, edge):
+    """Of a whole that is just coming: from its beginning, and a range within."""
+    large = Large(3 * MIB + 77)
+    first, second, third = (edge.client() for _ in range(3))
+    first.send_request("GET", PATH)
+    paced = Paced(origin, large)
+    end = paced.send(0, short=1000)
+    first.read_body(end)
+    second.send_request("GET", PATH)
+    third.send_request("GET", PATH, {"Range": f"bytes={SLICE // 2}-{2 * SLICE - 1}"})
+    second.read_body(end)
+    third.read_body(end - SLICE // 2)
+    for n in range(-(-large.length // SLICE)):
+        end = paced.send(n)
+        first.read_body(end)
+        second.read_body(end)
+    paced.held.finish()
+    for client in (first, second):
+        assert client.read_response().body == part_of("first", 0, large.length)
+    expect_range(third.read_response(), large, SLICE // 2, 2 * SLICE)
+    edge.expect_stats(origin_requests=1)
+
+
+@pytest.mark.tsan
+def test_the_whole_ends_when_nobody_keeps_pace(origin, edge):
+    """The fetch ends; the rest is asked for as the client comes to it."""
+    large = Large(32 * MIB)
+    origin.serve_with(PATH, large)
+    client = edge.client(rcvbuf=4096)
+    client.send_request("GET", PATH)
+    client.read_body(1000, most=1000)
+    edge.wait_for(origin_requests=1)
+    assert client.read_response().body == part_of("first", 0, large.length)
+    assert large.wholes() == 1
+    slices = -(-large.length // SLICE)
+    assert len(large.ranges()) == len(set(large.ranges())) < slices
+    edge.expect_stats(slices_fetched=slices)
+
+
+def test_a_client_that_leaves_the_whole(origin, edge):
+    """What is under way is stored to the end of its slice, and no more is fetched."""
+    large = Large(3 * MIB)
+    client = edge.client()
+    client.send_request("GET", PATH)
+    paced = Paced(origin, large)
+    for n in range(4):
+        client.read_body(paced.send(n))
+    end = paced.send(4, short=10)
+    client.read_body(end)
+    client.reset()
+    edge.expect_stats(requests_active=0)
+    paced.send(4)
+    assert paced.held.is_abandoned()
+    paced.held.close()
+    edge.wait_stored(6)
+    edge.expect_stats(fills_open=0)
+    origin.serve_with(PATH, large)
+    expect_range(ask(edge, 4 * SLICE, 5 * SLICE), large, 4 * SLICE, 5 * SLICE)
+    assert large.requests == []
+    expect_range(ask(edge, 5 * SLICE, 5 * SLICE + 10), large, 5 * SLICE, 5 * SLICE + 10)
+    assert large.ranges() == [slice_range(5, large)]
+
+
+def test_the_whole_breaks_off(origin, edge):
+    """The client is cut; what was whole is stored, the rest comes by ranges."""
+    large = Large(3 * MIB)
+    client = edge.client()
+    client.send_request("GET", PATH)
+    paced = Paced(origin, large)
+    client.read_body(paced.send(0))
+    client.read_body(paced.send(1, short=1000))
+    paced.held.close()
+    with pytest.raises(h1.Truncated):
+        client.read_response()
+    edge.wait_stored(2)
+    edge.expect_stats(fills_open=0)
+    origin.serve_with(PATH, large)
+    assert edge.get(PATH).body == part_of("first", 0, large.length)
+    assert large.ranges()[0] == slice_range(1, large)
+    assert large.wholes() == 0
+
+
+def test_slices_that_are_there_are_not_fetched_again(origin, edge):
+    """The whole meets what others asked for by ranges, and ends there."""
+    large = Large(3 * MIB)
+    first = edge.client()
+    first.send_request("GET", PATH)
+    paced = Paced(origin, large)
+    first.read_body(paced.send(0, short=10))
+    origin.serve_with(PATH, large)
+    expect_range(ask(edge, 2 * SLICE, 2 * SLICE + 10), large, 2 * SLICE, 2 * SLICE + 10)
+    edge.wait_stored(2)
+    first.read_body(paced.send(0))
+    first.read_body(paced.send(1))
+    assert paced.held.is_abandoned()
+    paced.held.close()
+    assert first.read_response().body == part_of("first", 0, large.length)
+    assert sorted(large.ranges()) == [slice_range(n, large) for n in range(2, 13)]
+
+
+def test_a_refresh_that_nobody_waits_for_brings_the_head_alone(origin, edge):
+    """RFC 5861 section 3: a new representation's slices are fetched by who needs them."""
+    large = Large(3 * MIB, Age="605", Cache_Control="max-age=600, stale-while-revalidate=60")
+    origin.serve_with(PATH, large)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
+    edge.wait_stored(2)
+    large.tag = "second"
+    del large.fields["Age"]
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "first")
+    edge.wait_stored(3)
+    assert len(large.ranges()) == 1
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "second")
 
 
 # --- other representations
@@ -185,11 +343,11 @@ def test_a_slow_reader_is_not_run_ahead_of(origin, edge):
 
 def test_a_change_before_the_head_is_looked_up_again(edge, large):
     """RFC 9110 section 15.3.7.3: nothing was sent, so the client gets the new one."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     large.tag = "second"
+    expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10, "second")
     expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "second")
-    expect_range(ask(edge, 0, 10), large, 0, 10, "second")
     edge.expect_stats(partial_changed=1, partial_objects=2)
 
 
@@ -213,11 +371,11 @@ def test_a_change_after_the_head_cuts_the_client(origin, edge, change):
     assert 1000 <= len(got) < 32 * MIB  # a reset takes what the kernel still had
     assert got == part_of("first", 0, len(got))
     edge.wait_for(partial_changed=1)
-    response = ask(edge, 0, 10)
+    response = ask(edge, 2 * MIB, 2 * MIB + 10)
     if change == "gone":
         assert response.status == 404
     else:
-        expect_range(response, large, 0, 10)
+        expect_range(response, large, 2 * MIB, 2 * MIB + 10)
 
 
 def test_an_origin_that_keeps_changing(origin, edge):
@@ -264,7 +422,7 @@ def test_what_is_not_kept_in_slices(origin, edge, fields):
 
 def test_a_slice_that_must_not_be_stored(edge, large):
     """RFC 9111 section 3: what the 206 forbids holds for its bytes."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     large.fields["Cache-Control"] = "no-store"
     for _ in range(2):
@@ -275,18 +433,18 @@ def test_a_slice_that_must_not_be_stored(edge, large):
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_an_origin_that_fails_before_the_head(origin, edge, large, status):
     """The slice is not there and cannot be had now; what is stored stays."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     origin.serve(PATH, status, {}, b"later")
     assert ask(edge, MIB, MIB + 10).status == 502
-    expect_range(ask(edge, 0, 10), large, 0, 10)
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10)
     origin.serve_with(PATH, large)
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
 
 
 def test_an_origin_that_breaks_off(origin, edge, large):
     """Within a slice: the client is cut, the next one gets it."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
 
     def break_off(held):
@@ -306,7 +464,7 @@ def test_an_origin_that_breaks_off(origin, edge, large):
 @pytest.mark.parametrize("content_range", ["bytes 0-9/*", "bytes 0-9/{length}", None])
 def test_another_part_than_was_asked_for(origin, edge, large, content_range):
     """RFC 9110 section 15.3.7: never taken for the slice."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     fields = large.head_fields()
     if content_range:
@@ -324,28 +482,28 @@ def test_a_stale_master_is_validated(edge, origin):
     """RFC 9111 section 4.3.4: after a 304 the slices are as good as before."""
     large = Large(3 * MIB, Age="700")
     origin.serve_with(PATH, large)
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
-    response = ask(edge, 5, 10)
-    expect_range(response, large, 5, 10)
+    response = ask(edge, 2 * MIB + 5, 2 * MIB + 10)
+    expect_range(response, large, 2 * MIB + 5, 2 * MIB + 10)
     assert response.cache_status.fwd_status == 304
     assert len(large.ranges()) == 1
     large.tag = "second"
-    expect_range(ask(edge, 5, 10), large, 5, 10, "second")
+    expect_range(ask(edge, 2 * MIB + 5, 2 * MIB + 10), large, 2 * MIB + 5, 2 * MIB + 10, "second")
     assert len(large.ranges()) == 2
     edge.expect_stats(partial_changed=0, partial_objects=2)
 
 
 def test_soft_purge(edge, large):
     """The master is validated; slices need not come again."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     edge.purge(files=[f"http://site.test{PATH}"], soft=True)
-    response = ask(edge, 5, 10)
-    expect_range(response, large, 5, 10)
+    response = ask(edge, 2 * MIB + 5, 2 * MIB + 10)
+    expect_range(response, large, 2 * MIB + 5, 2 * MIB + 10)
     assert response.cache_status.fwd_status == 304
     edge.wait_for(store_updates=1)
-    assert ask(edge, 5, 10).cache_status.hit
+    assert ask(edge, 2 * MIB + 5, 2 * MIB + 10).cache_status.hit
     assert len(large.ranges()) == 1
 
 
@@ -357,29 +515,29 @@ def test_purges(edge, origin, what, soft):
     """Whatever names the object names all of it."""
     large = Large(3 * MIB, Surrogate_Key="film")
     origin.serve_with(PATH, large)
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     large.tag = "second"
     edge.purge(**what, soft=soft)
-    expect_range(ask(edge, 0, 10), large, 0, 10, "second")
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "second")
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10, "second")
     edge.expect_stats(partial_changed=0)
 
 
 def test_an_unsafe_method_invalidates(edge, large, origin):
     """RFC 9111 section 4.4."""
-    ask(edge, 0, 10)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
     edge.wait_stored(2)
     origin.serve(PATH, 204)
     edge.request("POST", PATH, body=b"x")
     large.tag = "second"
     origin.serve_with(PATH, large)
-    expect_range(ask(edge, 0, 10), large, 0, 10, "second")
+    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "second")
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_slices_outlive_the_daemon(edge, large, how):
-    for first in (0, MIB, 2 * MIB):
+    for first in (2 * MIB, MIB, 0):
         ask(edge, first, first + 10)
     edge.wait_stored(4)
     if how == "kill":
@@ -387,7 +545,7 @@ def test_slices_outlive_the_daemon(edge, large, how):
         edge.start()
     else:
         edge.restart()
-    for first in (0, MIB, 2 * MIB):
+    for first in (2 * MIB, MIB, 0):
         response = ask(edge, first, first + 10)
         expect_range(response, large, first, first + 10)
         assert response.cache_status.hit
@@ -417,7 +575,7 @@ def test_a_range_of_what_is_not_stored_at_all(origin, edge, fields):
         expect_range(response, large, GIB // 2, GIB // 2 + 100)
         assert response.cache_status.detail == "hit-for-miss"
     assert large.requests == [None] + 2 * [f"bytes={GIB // 2}-{GIB // 2 + 99}"]
-    expect_range(edge.get(PATH, {"Range": "bytes=0-9"}), large, 0, 10)
+    expect_range(ask(edge, 0, 10), large, 0, 10)
     assert edge.stats()["origin_bytes_in"] < 16 * MIB
 
 
