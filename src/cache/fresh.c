@@ -78,6 +78,14 @@ is_default_status(unsigned status)
     return is_heuristic_status(status) && status != 405 && status != 414 && status != 501;
 }
 
+/* The errors of RFC 9110 that one client's odd request may provoke: others would be given them, if
+ * only because a server marks all that it sends as public, its pages for errors too. */
+static bool
+is_provoked(unsigned status)
+{
+    return status >= 400 && status <= 505 && !is_heuristic_status(status);
+}
+
 /* Whose caching requirements are known and met: the final statuses of RFC 9110 section 15 (those
  * that are not stored at all do not get here). For must-understand, RFC 9111 section 5.2.2.3. */
 static bool
@@ -302,7 +310,8 @@ may_guess(const struct cache_settings *settings, const struct cachectl *cc,
     if (!settings->heuristic || (request->query.len > 0 && !settings->heuristic_query) ||
         (http_fields_has(fields, HTTP_SET_COOKIE) && !settings->heuristic_set_cookie))
         return false;
-    return is_heuristic_status(status) || (cc->flags & CC_PUBLIC); /* section 5.2.2.9 */
+    return is_heuristic_status(status) ||
+           ((cc->flags & CC_PUBLIC) && !is_provoked(status)); /* section 5.2.2.9 */
 }
 
 static bool

@@ -144,7 +144,7 @@ def test_a_tenth_of_the_time_since_last_modified(origin, edge, status):
     assert origin.count() == 1
 
 
-@pytest.mark.parametrize("status", [201, 202, 302, 403, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("status", [201, 202, 302, 307, 506, 599])
 def test_other_statuses_are_guessed_about_when_public(origin, edge, status):
     """RFC 9111 section 5.2.2.9."""
     fields = {"Date": date(), "Last-Modified": date(-86400)}
@@ -153,6 +153,14 @@ def test_other_statuses_are_guessed_about_when_public(origin, edge, status):
     fetched(origin, edge, {**fields, "Cache-Control": "public"}, "/public", status=status)
     edge.wait_stored(1)
     assert edge.get("/public").cache_status.hit
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 406, 409, 415, 422, 451, 500, 502, 503, 504, 505])
+def test_errors_that_a_request_provokes_are_not_guessed_about(origin, edge, status):
+    """RFC 9111 section 4.2.2: even if public, as servers mark all that they send."""
+    fields = {"Date": date(), "Last-Modified": date(-86400), "Cache-Control": "public"}
+    response = fetched(origin, edge, fields, status=status)
+    assert not response.cache_status.stored and response.cache_status.detail == "status"
 
 
 def test_queries_are_guessed_about_only_when_allowed(origin, start_edge):
