@@ -282,8 +282,8 @@ LATE = {"STORE_BUSY", "INCOMPLETE", "PURGED_MEANWHILE"}  # Cache-Status was writ
 def test_a_reason_is_told_alike_everywhere(origin, start_edge, tmp_path, reason):
     act, logged, settings = SCENARIOS[reason]
     log = tmp_path / "access.log"
-    edge = start_edge(origin=origin.url, settings={"log.access": str(log), "log.access_format": "json",
-                                                   **settings})
+    edge = start_edge(origin=origin.url, workers=1, settings={  # one: so its lines are in order
+        "log.access": str(log), "log.access_format": "json", **settings})
     response = act(origin, edge)
     edge.wait_for(**{reason.lower(): 1})
     line = last_line(edge, log, edge.stats()["requests"])
