@@ -80,4 +80,7 @@ enum lookup_way {
 enum lookup_way lookup_way(const struct lookup_question *question,
                            const struct lookup_finding *finding, bool hit_for_miss);
 
+/* ... and why: as Cache-Status tells it. */
+enum cache_reason lookup_reason(const struct lookup_finding *finding, enum lookup_way way);
+
 #endif

@@ -47,6 +47,18 @@ bool cache_vary_is_star(const struct http_fields *response);
  * site had other names in its key does not match. */
 bool cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fields *request);
 
+/* The first field by which they differ; false: they match. Values are as stored and as they are in
+ * the request (or, of the site's key, in `keyed`); ptr is NULL for what was absent. `of_key`: it is
+ * a field that the site has in its key, `of_cookie`: a cookie of those. */
+struct cache_vary_difference {
+    struct slice name, stored, asked;
+    bool of_key, of_cookie;
+};
+bool cache_vary_differs(struct slice vary, struct slice keyed, const struct http_fields *request,
+                        struct cache_vary_difference *out);
+/* The next line off such a text, told alike: `stored` is its value. False: no more, or damaged. */
+bool cache_vary_next(struct slice *rest, struct cache_vary_difference *out);
+
 /* Is every field that this response's Vary nominates among the stored ones? */
 bool cache_vary_covers(struct slice vary, const struct http_fields *response);
 

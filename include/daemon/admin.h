@@ -13,6 +13,10 @@ struct loop;
 MUST_USE enum err admin_start(const struct config *config, struct listeners *listeners,
                               struct store *store, struct loop *loop, struct admin **out);
 
+/* What the workers share, which outlives admin_stop; /explain is answered from here on. */
+struct proxy_shared;
+void admin_set_proxy(struct admin *admin, struct proxy_shared *shared);
+
 /* Whether traffic is accepted, for /readyz. False from the start on. */
 void admin_set_accepting(struct admin *admin, bool accepting);
 

@@ -30,6 +30,15 @@ struct json_t *admin_error(const char *hint, const char *format, ...) PRINTF_LIK
 /* Text of any bytes as a JSON string: what is not UTF-8 is shown as question marks. */
 struct json_t *admin_text(struct slice text);
 
+/* "a b" as ["a", "b"]. */
+struct json_t *admin_words(struct slice text);
+
+/* May a field of that name let its sender in, or a cookie? Then its value is shown to nobody. */
+bool admin_is_secret(struct slice name);
+
+/* A stored object as one of "variants" below. */
+struct json_t *admin_variant(const struct store_object *stored, int64_t now_s);
+
 /* What is stored under an absolute URL: {"url", "variants": [...]}. ERR_SYNTAX: no such URL;
  * ERR_NOT_FOUND: nothing; ERR_NOMEM. *out is the caller's. */
 MUST_USE enum err admin_inspect(struct store_reader *reader, const struct purge_sites *sites,

@@ -14,6 +14,10 @@ MUST_USE enum err workers_new(const struct config *config, struct listeners *lis
                               struct store *store, struct loop *home, struct workers **out);
 MUST_USE enum err workers_start(struct workers *workers); /* the threads; ERR_SYSTEM */
 
+/* What they share; until workers_free. */
+struct proxy_shared;
+struct proxy_shared *workers_shared(struct workers *workers);
+
 /* Close the listeners, let requests in flight end until `config->shutdown_ms` is over, then cut
  * them. `gone` is called on the main loop when every thread is through. */
 void workers_stop(struct workers *workers, void (*gone)(void *arg), void *arg);

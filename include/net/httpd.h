@@ -33,6 +33,8 @@ const char *httpd_field(const struct httpd_request *request, const char *name); 
 
 /* A parameter of the query, decoded, on the heap; NULL when absent or out of memory. */
 MUST_USE char *httpd_query(const struct httpd_request *request, const char *name);
+/* The same for a parameter that may be repeated: the one after `nth` others of its name. */
+MUST_USE char *httpd_query_nth(const struct httpd_request *request, const char *name, unsigned nth);
 
 void httpd_add_field(struct httpd_request *request, const char *name, const char *value);
 

@@ -4,8 +4,13 @@
 #define BRINK_PROXY_WAY_H
 
 #include "cache/lookup.h"
+#include "cache/range.h"
 #include "proxy/fill.h"
 #include "proxy/proxy.h"
+
+/* What is answered without a look at anything else: ERR_METHOD; ERR_MISDIRECTED, for what an
+ * absolute target asks of https must have come over TLS (RFC 9110 section 7.4). */
+MUST_USE enum err way_vet(const struct http_request *http, struct slice scheme, const char **why);
 
 /* The site that answers for this authority (lower case, no default port); NULL: none. */
 const struct site_settings *way_site(const struct proxy_settings *settings, struct slice host);
@@ -27,6 +32,11 @@ struct way {
 MUST_USE enum err
 way_begin(struct arena *arena, const struct site_settings *site, struct slice scheme,
           struct slice host, struct http_request *http, struct slice upgrade, struct way *out);
+
+/* What a client gets of a stored response of that length: by its conditions, then by its ranges, as
+ * reply.c comes to. The status; *out: the parts of the body that are sent, none without a body. */
+unsigned way_parts(const struct http_request *http, const struct cache_object *object, uint64_t len,
+                   unsigned ranges_max, int64_t now_s, struct range_set *out);
 
 /* May this request be answered from an object on its way in? */
 enum way_join {

@@ -174,3 +174,24 @@ lookup_way(const struct lookup_question *question, const struct lookup_finding *
         return LOOKUP_WAY_PASS;
     return !finding->found && hit_for_miss ? LOOKUP_WAY_ALONE : LOOKUP_WAY_SHARE;
 }
+
+enum cache_reason
+lookup_reason(const struct lookup_finding *finding, enum lookup_way way)
+{
+    switch (way) {
+    case LOOKUP_WAY_REFUSE:
+        return REASON_ONLY_IF_CACHED;
+    case LOOKUP_WAY_ALONE:
+        return REASON_HIT_FOR_MISS;
+    case LOOKUP_WAY_SEND:
+    case LOOKUP_WAY_SEND_STALE:
+        return finding->reason;
+    case LOOKUP_WAY_HEAD:
+    case LOOKUP_WAY_PASS:
+    case LOOKUP_WAY_SHARE:
+        break;
+    }
+    /* it would have done, but for a condition that is the origin's */
+    return finding->found && finding->verdict.use != LOOKUP_VALIDATE ? REASON_PRECONDITION
+                                                                     : finding->reason;
+}

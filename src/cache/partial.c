@@ -98,6 +98,18 @@ partial_suffix(const struct cache_object *master, uint64_t number, char out[PART
     return (size_t)(at - out) + text.len;
 }
 
+/* A soft purge says nothing of a slice: its master is what is validated. */
+bool
+partial_find(struct store_reader *reader, const struct cache_object *master, char *key,
+             size_t key_len, uint64_t number, struct store_object *out)
+{
+    struct slice text = slice_of(key, key_len + partial_suffix(master, number, key + key_len));
+    struct store_key slice_key = {.hash = store_hash(text), .text = text};
+    struct store_cursor cursor = {.key = &slice_key};
+
+    return store_find(reader, &cursor, out) && out->body_len == partial_slice_len(master, number);
+}
+
 enum err
 partial_conditions(struct arena *arena, const struct cache_object *master, uint64_t number,
                    struct slice *out_lines)

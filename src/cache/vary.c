@@ -311,22 +311,101 @@ is_keyed_line(struct slice text)
     return text.len > 0 && text.ptr[0] == KEYED_MARK;
 }
 
+/* Past what the response nominated, if the site's fields are the same. */
+static bool
+skip_keyed(struct slice *vary, struct slice keyed)
+{
+    if (keyed.len > 0) {
+        if (!slice_starts(*vary, keyed))
+            return false;
+        *vary = slice_skip(*vary, keyed.len);
+    }
+    return !is_keyed_line(*vary);
+}
+
+/* The first nominated field that differs; its name is empty when the text is damaged. */
+static bool
+find_difference(struct slice vary, const struct http_fields *request, struct line *out)
+{
+    while (vary.len > 0) {
+        *out = (struct line){0};
+        if (!take_line(&vary, out) || !matches_line(out, request))
+            return true;
+    }
+    return false;
+}
+
 bool
 cache_vary_matches(struct slice vary, struct slice keyed, const struct http_fields *request)
 {
-    if (keyed.len > 0) {
-        if (!slice_starts(vary, keyed))
-            return false;
-        vary = slice_skip(vary, keyed.len);
-    }
-    if (is_keyed_line(vary))
-        return false;
-    while (vary.len > 0) {
-        struct line line;
+    struct line line;
 
-        if (!take_line(&vary, &line) || !matches_line(&line, request))
-            return false;
+    return skip_keyed(&vary, keyed) && !find_difference(vary, request, &line);
+}
+
+bool
+cache_vary_next(struct slice *rest, struct cache_vary_difference *out)
+{
+    struct line line;
+
+    *out = (struct cache_vary_difference){0};
+    if (rest->len == 0 || !take_line(rest, &line))
+        return false;
+    out->name = line.name;
+    out->stored = line.value;
+    out->of_key = is_keyed_line(out->name);
+    if (out->of_key)
+        out->name = slice_skip(out->name, 1);
+    out->of_cookie = out->of_key && slice_starts(out->name, SLICE(";"));
+    if (out->of_cookie)
+        out->name = slice_skip(out->name, 1);
+    return true;
+}
+
+/* Of two texts of the site's fields that are not the same. */
+static void
+find_keyed_difference(struct slice vary, struct slice keyed, struct cache_vary_difference *out)
+{
+    struct cache_vary_difference asked;
+
+    for (;;) {
+        bool has_stored = is_keyed_line(vary) && cache_vary_next(&vary, out);
+        bool has_asked = keyed.len > 0 && cache_vary_next(&keyed, &asked);
+
+        if (!has_stored || !has_asked || !slice_equal(out->name, asked.name)) { /* other settings */
+            if (!has_asked)
+                return;
+            *out = asked;
+            out->asked = asked.stored;
+            out->stored = SLICE_NONE;
+            return;
+        }
+        out->asked = asked.stored;
+        if ((out->asked.ptr == NULL) != (out->stored.ptr == NULL) ||
+            !slice_equal(out->asked, out->stored))
+            return;
     }
+}
+
+bool
+cache_vary_differs(struct slice vary, struct slice keyed, const struct http_fields *request,
+                   struct cache_vary_difference *out)
+{
+    struct slice nominated = vary;
+    const struct http_field *field;
+    struct line line;
+
+    *out = (struct cache_vary_difference){0};
+    if (!skip_keyed(&nominated, keyed)) {
+        find_keyed_difference(vary, keyed, out);
+        return true;
+    }
+    if (!find_difference(nominated, request, &line))
+        return false;
+    out->name = line.name;
+    out->stored = line.value;
+    field = out->name.len > 0 ? find_sent(request, out->name) : NULL;
+    out->asked = field == NULL ? SLICE_NONE : field->value;
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/stats.h"
+#include "daemon/admin_explain.h"
 #include "daemon/admin_json.h"
 #include "daemon/metrics.h"
 #include "net/httpd.h"
@@ -24,6 +25,7 @@ static const char type_json[] = "application/json", type_text[] = "text/plain; c
 struct admin {
     const struct config *config;
     struct store *store;
+    struct proxy_shared *shared; /* NULL until the workers are there */
     struct loop *loop;
     struct store_reader *reader;
     struct httpd *httpd;
@@ -184,6 +186,78 @@ on_inspect(struct admin *admin, struct httpd_request *request)
     free(url);
 }
 
+/* The words of the query; heap, as long as `texts`. False: too many fields. */
+struct explain_words {
+    struct explain_question question;
+    char *url, *method, *texts[ADMIN_EXPLAIN_FIELDS_MAX];
+    struct slice fields[ADMIN_EXPLAIN_FIELDS_MAX];
+};
+
+static bool
+take_words(struct httpd_request *request, struct explain_words *out)
+{
+    char *more;
+    unsigned n = 0;
+
+    memset(out, 0, sizeof(*out));
+    out->url = httpd_query(request, "url");
+    out->method = httpd_query(request, "method");
+    for (; n < ADMIN_EXPLAIN_FIELDS_MAX; n++) {
+        out->texts[n] = httpd_query_nth(request, "header", n);
+        if (out->texts[n] == NULL)
+            break;
+        out->fields[n] = slice_from_str(out->texts[n]);
+    }
+    out->question = (struct explain_question){
+        .url = slice_from_str(out->url == NULL ? "" : out->url),
+        .method = slice_from_str(out->method == NULL ? "GET" : out->method),
+        .fields = out->fields,
+        .fields_n = n,
+    };
+    more = n == ADMIN_EXPLAIN_FIELDS_MAX ? httpd_query_nth(request, "header", n) : NULL;
+    mem_free(more);
+    return more == NULL;
+}
+
+static void
+free_words(struct explain_words *words)
+{
+    mem_free(words->url);
+    mem_free(words->method);
+    for (size_t i = 0; i < ADMIN_EXPLAIN_FIELDS_MAX; i++)
+        mem_free(words->texts[i]);
+}
+
+static void
+on_explain(struct admin *admin, struct httpd_request *request)
+{
+    const char *hint =
+        "ask for /explain?url=http%3A%2F%2Fwww.example.com%2Fpage&header=Accept%3A%20*";
+    struct explain_words words;
+    json_t *value = NULL;
+    enum err rc;
+
+    if (admin->shared == NULL) {
+        answer_error(&request, 503, "brink is still starting", "ask again in a moment");
+        return;
+    }
+    if (!take_words(request, &words)) {
+        answer_error(&request, 400, "too many fields", "give 64 at most");
+    } else if (words.url == NULL) {
+        answer_error(&request, 400, "no URL is given", hint);
+    } else {
+        rc = admin_explain(admin->shared, admin->reader, &words.question, loop_wall_s(), &value,
+                           &hint);
+        if (rc == OK)
+            answer_json(&request, 200, value);
+        else if (rc == ERR_SYNTAX)
+            answer_error(&request, 400, "this is no request that could be explained", hint);
+        else
+            answer_error(&request, 503, "out of memory", "try again later");
+    }
+    free_words(&words);
+}
+
 /* --- purging --- */
 
 static void
@@ -316,10 +390,10 @@ static const struct route {
     bool is_open; /* no token is asked for */
     void (*fn)(struct admin *admin, struct httpd_request *request);
 } routes[] = {
-    {"/healthz", "GET", true, on_healthz},      {"/readyz", "GET", true, on_readyz},
-    {"/metrics", "GET", false, on_metrics},     {"/stats", "GET", false, on_stats},
-    {"/inspect", "GET", false, on_inspect},     {"/purge", "POST", false, on_purge},
-    {"/purge/", "GET", false, on_purge_status},
+    {"/healthz", "GET", true, on_healthz},  {"/readyz", "GET", true, on_readyz},
+    {"/metrics", "GET", false, on_metrics}, {"/stats", "GET", false, on_stats},
+    {"/inspect", "GET", false, on_inspect}, {"/explain", "GET", false, on_explain},
+    {"/purge", "POST", false, on_purge},    {"/purge/", "GET", false, on_purge_status},
 };
 
 static const struct route *
@@ -369,7 +443,8 @@ on_request(void *arg, struct httpd_request *request)
                      "send Authorization: Bearer TOKEN; brinkctl reads BRINK_TOKEN");
     } else if (route == NULL) {
         answer_error(&request, 404, "there is nothing here",
-                     "try /stats, /metrics, /healthz, /readyz, /inspect?url=... or POST /purge");
+                     "try /stats, /metrics, /healthz, /readyz, /inspect?url=..., /explain?url=... "
+                     "or POST /purge");
     } else if (strcmp(method, route->method) == 0 ||
                (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0)) {
         route->fn(admin, request);
@@ -419,6 +494,12 @@ admin_start(const struct config *config, struct listeners *listeners, struct sto
     admin_stop(admin);
     admin_free(&admin);
     return rc;
+}
+
+void
+admin_set_proxy(struct admin *admin, struct proxy_shared *shared)
+{
+    admin->shared = shared;
 }
 
 void

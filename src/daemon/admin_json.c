@@ -222,8 +222,8 @@ admin_order_parse(struct arena *arena, const struct purge_sites *sites, struct s
 
 /* --- what is stored --- */
 
-static json_t *
-words_of(struct slice text)
+json_t *
+admin_words(struct slice text)
 {
     json_t *list = json_array();
     struct slice word;
@@ -236,20 +236,30 @@ words_of(struct slice text)
     return list;
 }
 
+/* Applications have names of their own for such fields; what sounds like one counts. */
+bool
+admin_is_secret(struct slice name)
+{
+    static const char *const parts[] = {"auth",    "cookie",  "token",     "secret",
+                                        "api-key", "session", "credential"};
+    char lower[64];
+    size_t len = name.len < sizeof(lower) ? name.len : sizeof(lower);
+
+    for (size_t i = 0; i < len; i++)
+        lower[i] = char_lower(name.ptr[i]);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (memmem(lower, len, parts[i], strlen(parts[i])) != NULL)
+            return true;
+    return false;
+}
+
 /* The value of a field that picked a variant; not of one that lets its sender in. */
 static json_t *
 vary_value(struct slice name, struct slice value)
 {
-    static const char *const secrets[] = {"authorization", "cookie", "proxy-authorization"};
-
     if (slice_starts(name, SLICE("=;")))
         return json_string("(a secret)"); /* a cookie */
-    if (slice_starts(name, SLICE("=")))
-        name = slice_skip(name, 1);
-    for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
-        if (slice_is_nocase(name, secrets[i]))
-            return json_string("(a secret)");
-    return admin_text(value);
+    return admin_is_secret(name) ? json_string("(a secret)") : admin_text(value);
 }
 
 /* See cache/vary.h: "name: value" or "name" a line, a field of the site's key with "=" before. */
@@ -287,8 +297,8 @@ state_of(const struct store_object *stored, const struct cache_object *object, i
     return fresh_ttl_s(object, now_s) > 0 ? "fresh" : "stale";
 }
 
-static json_t *
-variant_of(const struct store_object *stored, int64_t now_s)
+json_t *
+admin_variant(const struct store_object *stored, int64_t now_s)
 {
     struct cache_object object;
     char checksum[24];
@@ -311,7 +321,7 @@ variant_of(const struct store_object *stored, int64_t now_s)
         "received_s", (json_int_t)object.response_s,                          //
         "heuristic", (object.flags & CACHE_HEURISTIC) != 0,                   //
         "must_revalidate", (object.flags & CACHE_MUST_REVALIDATE) != 0,       //
-        "tags", words_of(object.tags),                                        //
+        "tags", admin_words(object.tags),                                     //
         "etag", object.etag.len == 0 ? json_null() : admin_text(object.etag), //
         "vary", vary_of(object.vary),                                         //
         "checksum", checksum);
@@ -327,7 +337,7 @@ variants_of(struct store_reader *reader, struct slice key_text, int64_t now_s)
 
     store_read_begin(reader);
     while (store_find(reader, &cursor, &stored))
-        (void)json_array_append_new(variants, variant_of(&stored, now_s));
+        (void)json_array_append_new(variants, admin_variant(&stored, now_s));
     store_read_end(reader);
     return variants;
 }

@@ -238,6 +238,8 @@ start_workers(struct daemon *daemon)
     enum err rc = workers_new(daemon->config, daemon->listeners, daemon->store, daemon->loop,
                               &daemon->workers);
 
+    if (rc == OK && daemon->admin != NULL)
+        admin_set_proxy(daemon->admin, workers_shared(daemon->workers));
     if (rc == OK)
         rc = workers_start(daemon->workers);
     if (rc != OK)

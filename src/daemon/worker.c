@@ -196,6 +196,12 @@ workers_start(struct workers *workers)
     return OK;
 }
 
+struct proxy_shared *
+workers_shared(struct workers *workers)
+{
+    return workers->shared;
+}
+
 void
 workers_stop(struct workers *workers, void (*gone)(void *arg), void *arg)
 {

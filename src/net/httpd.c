@@ -199,17 +199,28 @@ httpd_field(const struct httpd_request *request, const char *name)
 char *
 httpd_query(const struct httpd_request *request, const char *name)
 {
+    return httpd_query_nth(request, name, 0);
+}
+
+char *
+httpd_query_nth(const struct httpd_request *request, const char *name, unsigned nth)
+{
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request->theirs);
     const char *query = uri == NULL ? NULL : evhttp_uri_get_query(uri);
     struct evkeyvalq pairs;
-    const char *value;
+    const struct evkeyval *pair;
     char *copy = NULL;
 
     if (query == NULL || evhttp_parse_query_str(query, &pairs) != 0)
         return NULL;
-    value = evhttp_find_header(&pairs, name);
-    if (value != NULL)
-        copy = mem_strdup(value);
+    for (pair = pairs.tqh_first; pair != NULL; pair = pair->next.tqe_next) {
+        if (evutil_ascii_strcasecmp(pair->key, name) != 0)
+            continue;
+        if (nth-- == 0) {
+            copy = mem_strdup(pair->value);
+            break;
+        }
+    }
     evhttp_clear_headers(&pairs);
     return copy;
 }

@@ -352,6 +352,7 @@ send_stored(struct request *req, enum lookup_way way, struct lookup_finding *fin
 {
     if (!reply_stored(req, finding)) {
         finding->found = false;
+        finding->reason = REASON_NOT_STORED; /* by the time it could be sent */
         return false;
     }
     if (way == LOOKUP_WAY_SEND) {
@@ -402,19 +403,16 @@ request_on_lookup(struct request *req)
             return request_goto(req, request_after_found(req));
         way = choose_way(req, &finding);
     }
-    if (finding.found && finding.verdict.use != LOOKUP_VALIDATE)
-        req->reason = REASON_PRECONDITION;
+    req->reason = lookup_reason(&finding, way);
     switch (way) {
     case LOOKUP_WAY_REFUSE:
         STAT_INC(cache_miss);
-        req->reason = REASON_ONLY_IF_CACHED;
         reply_local(req, 504, "text/plain", SLICE_NONE, SLICE("nothing usable is stored\n"));
         return request_goto(req, REQUEST_REPLY);
     case LOOKUP_WAY_PASS:
         req->kind = LOOKUP_PASS;
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_ALONE:
-        req->reason = REASON_HIT_FOR_MISS;
         if (http_fields_has(&req->http.fields, HTTP_RANGE))
             req->kind = LOOKUP_PASS; /* the whole would be fetched for a part, and not stored */
         return request_goto(req, REQUEST_ALONE);

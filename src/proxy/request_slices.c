@@ -7,6 +7,7 @@
 #include "base/stats.h"
 #include "cache/validate.h"
 #include "proxy/slices.h"
+#include "proxy/way.h"
 
 enum { CHANGES_MAX = 3 };
 
@@ -84,29 +85,11 @@ request_end_slices(struct request *req)
     req->sliced = NULL;
 }
 
-/* The parts that this request will be sent, none for one without a body. reply.c comes to the same.
- */
 static void
 find_parts(const struct request *req, const struct cache_object *master, struct range_set *out)
 {
-    out->n = 0;
-    if (req->http.method != METHOD_GET ||
-        validate_request(&req->http, master, req->now_s) == VALIDATE_NOT_MODIFIED)
-        return;
-    switch (range_resolve(&req->http, master, master->whole_len, req->now_s,
-                          req->proxy->settings->ranges_max, out)) {
-    case RANGE_PART:
-        return;
-    case RANGE_UNSATISFIABLE:
-        out->n = 0;
-        return;
-    case RANGE_WHOLE:
-    case RANGE_EXCESSIVE:
-        out->n = 1;
-        out->parts[0] = (struct range){.first = 0, .len = master->whole_len};
-        return;
-    }
-    UNREACHABLE();
+    (void)way_parts(&req->http, master, master->whole_len, req->proxy->settings->ranges_max,
+                    req->now_s, out);
 }
 
 /* *out_sure: every slice was looked at. */

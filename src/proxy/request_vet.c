@@ -106,13 +106,6 @@ answer_options(struct request *req)
     return request_goto(req, REQUEST_REPLY);
 }
 
-/* RFC 9110 section 7.4: what an absolute target asks of https must have come over TLS. */
-static bool
-is_of_other_scheme(const struct request *req)
-{
-    return req->http.scheme.len > 0 && !slice_equal_nocase(req->http.scheme, req->scheme);
-}
-
 /* What it is looked up as. ERR_NOMEM. */
 static enum err
 begin_way(struct request *req)
@@ -136,14 +129,14 @@ request_on_vet(struct request *req)
 {
     struct http_request *http = &req->http;
     bool last_hop = false;
+    const char *why;
     enum err rc;
 
     STAT_INC(requests);
-    if (http->method == METHOD_TRACE || http->method == METHOD_CONNECT)
-        return request_answer_error(req, ERR_METHOD, "this method is not allowed here");
     req->scheme = SLICE("http");
-    if (is_of_other_scheme(req))
-        return request_answer_error(req, ERR_MISDIRECTED, "another scheme than the connection's");
+    rc = way_vet(http, req->scheme, &why);
+    if (rc != OK)
+        return request_answer_error(req, rc, why);
     if (http->host.len == 0) /* HTTP/1.0 without Host */
         http->host = default_host(req);
     if (is_loop(req)) {

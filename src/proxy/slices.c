@@ -81,15 +81,11 @@ key_of(struct slices *slices, uint64_t number)
     return (struct store_key){.hash = store_hash(text), .text = text};
 }
 
-/* A soft purge says nothing of a slice: its master is what is validated. */
 static bool
 find_stored(struct slices *slices, uint64_t number, struct store_object *out)
 {
-    struct store_key key = key_of(slices, number);
-    struct store_cursor cursor = {.key = &key};
-
-    return store_find(proxy_read(slices->proxy), &cursor, out) &&
-           out->body_len == partial_slice_len(slices->plan.master, number);
+    return partial_find(proxy_read(slices->proxy), slices->plan.master, slices->key,
+                        slices->key_len, number, out);
 }
 
 bool

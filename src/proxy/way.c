@@ -1,8 +1,22 @@
 /* The decisions of a request that need no request's state. The most are on the way of a hit. */
 #include "proxy/way.h"
 
-#include "cache/range.h"
+#include "cache/validate.h"
 #include "http/upgrade.h"
+
+enum err
+way_vet(const struct http_request *http, struct slice scheme, const char **why)
+{
+    if (http->method == METHOD_TRACE || http->method == METHOD_CONNECT) {
+        *why = "this method is not allowed here";
+        return ERR_METHOD;
+    }
+    if (http->scheme.len > 0 && !slice_equal_nocase(http->scheme, scheme)) {
+        *why = "another scheme than the connection's";
+        return ERR_MISDIRECTED;
+    }
+    return OK;
+}
 
 static bool
 site_answers(const struct site_settings *site, struct slice host)
@@ -58,6 +72,30 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
         rc = cache_keyed_add_cookies(arena, site->key_cookies, site->key_cookies_n, &http->fields,
                                      &out->keyed);
     return rc;
+}
+
+unsigned
+way_parts(const struct http_request *http, const struct cache_object *object, uint64_t len,
+          unsigned ranges_max, int64_t now_s, struct range_set *out)
+{
+    out->n = 0;
+    if (validate_request(http, object, now_s) == VALIDATE_NOT_MODIFIED)
+        return 304;
+    if (http->method != METHOD_GET)
+        return object->status;
+    switch (range_resolve(http, object, len, now_s, ranges_max, out)) {
+    case RANGE_PART:
+        return 206;
+    case RANGE_UNSATISFIABLE:
+        out->n = 0;
+        return 416;
+    case RANGE_WHOLE:
+    case RANGE_EXCESSIVE:
+        out->n = len > 0;
+        out->parts[0] = (struct range){.first = 0, .len = len};
+        return object->status;
+    }
+    UNREACHABLE();
 }
 
 /* It is whole, waits for its commit, and has what a condition is made of. */

@@ -413,6 +413,59 @@ preferences(void **state)
     }
 }
 
+/* RFC 9111 section 4.1: which field it is that does not match. */
+static void
+differences(void **state)
+{
+    static const struct {
+        const char *why, *vary, *keyed, *request;
+        const char *name, *stored, *asked; /* name NULL: they match; a value NULL: absent */
+        bool of_key, of_cookie;
+    } cases[] = {
+        {"the same", "foo: 1\n", "", "Foo: 1", NULL, NULL, NULL, false, false},
+        {"another value", "bar: x\nfoo: 1\n", "", "Bar: x\nFoo: 2", "foo", "1", "2", false, false},
+        {"absent there", "foo\n", "", "Foo: 2", "foo", NULL, "2", false, false},
+        {"absent here", "foo: 1\n", "", "", "foo", "1", NULL, false, false},
+        {"a preference", "accept-language:~de\n", "", "Accept-Language: fr", "accept-language",
+         "de", "fr", false, false},
+        {"a field of the key", "=dev: tv\nfoo: 1\n", "=dev: pc\n", "Foo: 1", "dev", "tv", "pc",
+         true, false},
+        {"the second field of the key", "=a: 1\n=b: 2\n", "=a: 1\n=b\n", "", "b", "2", NULL, true,
+         false},
+        {"a cookie of the key", "=;id: =1\n", "=;id: =2\n", "", "id", "=1", "=2", true, true},
+        {"the site had another field", "=a: 1\n", "=b: 2\n", "", "b", NULL, "2", true, false},
+        {"the site had no field", "", "=b: 2\n", "", "b", NULL, "2", true, false},
+        {"the site has no field any more", "=a: 1\n", "", "", "a", "1", NULL, true, false},
+        {"damaged", "foo:1\n", "", "Foo: 1", "", NULL, NULL, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slice vary = slice_from_str(cases[i].vary), keyed = slice_from_str(cases[i].keyed);
+        struct cache_vary_difference got;
+        struct http_request request;
+        struct arena arena;
+        bool differs;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, cases[i].request);
+        differs = cache_vary_differs(vary, keyed, &request.fields, &got);
+        assert_int_equal(differs, !cache_vary_matches(vary, keyed, &request.fields));
+        assert_int_equal(differs, cases[i].name != NULL);
+        if (differs && cases[i].name[0] != '\0') {
+            assert_text(got.name, cases[i].name);
+            assert_int_equal(got.stored.ptr == NULL, cases[i].stored == NULL);
+            assert_int_equal(got.asked.ptr == NULL, cases[i].asked == NULL);
+            assert_text(got.stored, cases[i].stored == NULL ? "" : cases[i].stored);
+            assert_text(got.asked, cases[i].asked == NULL ? "" : cases[i].asked);
+            assert_int_equal(got.of_key, cases[i].of_key);
+            assert_int_equal(got.of_cookie, cases[i].of_cookie);
+        }
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
@@ -427,6 +480,7 @@ main(void)
         cmocka_unit_test(covering),
         cmocka_unit_test(no_memory),
         cmocka_unit_test(preferences),
+        cmocka_unit_test(differences),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,10 +59,10 @@ def run_tool(name, *arguments, timeout=DEADLINE_S):
 
 class Edge:
     """One brink. `settings`: --set key=value; `arguments`: more of the command line; `config`: a file
-    instead of the options (then set `port` and `admin_port`); `files_limit`: of open files."""
+    instead of the options (then give `ports`, its own and the admin's); `files_limit`: of open files."""
 
     def __init__(self, folder, origin=None, settings=None, workers=2, store_size="64MB",
-                 arguments=(), config=None, files_limit=None):
+                 arguments=(), config=None, files_limit=None, ports=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name = self.folder.name
@@ -76,8 +76,7 @@ class Edge:
         self.arguments = list(arguments)
         self.config = config
         self.files_limit = files_limit
-        self.port = free_port()
-        self.admin_port = free_port()
+        self.port, self.admin_port = ports or (free_port(), free_port())
         self.process = None
         self.expected_exits = {0}
         self.faults = []
@@ -307,3 +306,9 @@ def counter_names():
     """(name, kind) of every row of stats.def."""
     text = (ROOT / "include/base/stats.def").read_text()
     return re.findall(r"^STAT\((\w+),\s*(\w+)", text, re.M)
+
+
+def reason_labels():
+    """The label of every row of reason.def."""
+    text = (ROOT / "include/cache/reason.def").read_text()
+    return [name.lower() for name in re.findall(r"^REASON\((\w+),", text, re.M)]

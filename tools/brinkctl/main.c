@@ -33,6 +33,9 @@ print_help(FILE *out)
           "        --soft             mark stale instead: it is revalidated when asked for\n"
           "  purge --status ID        how far a purge has come\n"
           "  inspect URL              what is stored there: variants, age, ttl, size, tags\n"
+          "  explain URL              what would be done with a request for it, and why\n"
+          "        -X METHOD          not GET, but this\n"
+          "        -H 'FIELD: VALUE'  with this field; may be repeated\n"
           "  check                    is it ready? exit 0 when it is\n"
           "\n"
           "  --json                   the answer as it came\n"
@@ -133,6 +136,62 @@ run_inspect(const struct command *command)
     }
     status = ask(command, "GET", target, NULL, show_inspect);
     mem_free(url);
+    free(target);
+    return status;
+}
+
+/* One more parameter of the query. ERR_NOMEM. */
+static enum err
+add_parameter(char **target, const char *name, const char *text)
+{
+    char *encoded = client_encode(text), *longer = NULL;
+    int n = encoded == NULL ? -1
+                            : asprintf(&longer, "%s%c%s=%s", *target,
+                                       strchr(*target, '?') == NULL ? '?' : '&', name, encoded);
+
+    mem_free(encoded);
+    if (n == -1)
+        return ERR_NOMEM;
+    free(*target);
+    *target = longer;
+    return OK;
+}
+
+/* What -X and -H and the URL make of the target; 0, or the exit status after a message. */
+static int
+take_explain_words(const struct command *command, char **target)
+{
+    bool has_url = false;
+
+    for (int i = 0; i < command->words_n; i++) {
+        const char *word = command->words[i], *name = "url";
+
+        if (strcmp(word, "-X") == 0 || strcmp(word, "-H") == 0) {
+            name = word[1] == 'X' ? "method" : "header";
+            if (++i == command->words_n)
+                return usage("explain wants more behind ", word);
+            word = command->words[i];
+        } else if (word[0] == '-') {
+            return usage("explain does not know ", word);
+        } else if (has_url) {
+            return usage("explain takes one URL, not also ", word);
+        } else {
+            has_url = true;
+        }
+        if (add_parameter(target, name, word) != OK)
+            return EXIT_FAILURE;
+    }
+    return has_url ? 0 : usage("explain wants ", "a URL");
+}
+
+static int
+run_explain(const struct command *command)
+{
+    char *target = strdup("/explain");
+    int status = target == NULL ? EXIT_FAILURE : take_explain_words(command, &target);
+
+    if (status == 0)
+        status = ask(command, "GET", target, NULL, show_explain);
     free(target);
     return status;
 }
@@ -246,8 +305,11 @@ run_purge(const struct command *command)
 static const struct {
     const char *name;
     int (*run)(const struct command *command);
-} commands[] = {
-    {"stats", run_stats}, {"purge", run_purge}, {"inspect", run_inspect}, {"check", run_check}};
+} commands[] = {{"stats", run_stats},
+                {"purge", run_purge},
+                {"inspect", run_inspect},
+                {"explain", run_explain},
+                {"check", run_check}};
 
 static int
 run(struct command *command, const char *name)

@@ -259,3 +259,54 @@ show_inspect(const json_t *root, FILE *out)
     fprintf(out, ": %zu stored variant%s\n", n, n == 1 ? "" : "s");
     json_array_foreach(variants, i, variant) print_variant(variant, i, out);
 }
+
+/* --- explain --- */
+
+enum { EXPLAIN_WIDTH = 96, EXPLAIN_INDENT = 13 };
+
+/* A sentence, its words wrapped behind the column of the labels. */
+static void
+print_wrapped(FILE *out, const char *text)
+{
+    size_t column = EXPLAIN_INDENT;
+
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+
+        if (column > EXPLAIN_INDENT && column + 1 + len > EXPLAIN_WIDTH) {
+            fprintf(out, "\n%*s", EXPLAIN_INDENT, "");
+            column = EXPLAIN_INDENT;
+        } else if (column > EXPLAIN_INDENT) {
+            fprintf(out, " ");
+            column++;
+        }
+        show_text(out, slice_of(text, len));
+        column += len;
+        text += len + (text[len] == ' ');
+    }
+    fprintf(out, "\n");
+}
+
+/* The sentences that brink made, as a table. */
+void
+show_explain(const json_t *root, FILE *out)
+{
+    json_t *lines = json_object_get(root, "lines"), *line;
+    size_t i;
+
+    print_safe(out, text_of(root, "method"));
+    fprintf(out, " ");
+    print_safe(out, text_of(root, "url"));
+    fprintf(out, "\n");
+    json_array_foreach(lines, i, line)
+    {
+        const char *word = json_string_value(json_array_get(line, 0));
+        const char *text = json_string_value(json_array_get(line, 1));
+        size_t len = word == NULL ? 0 : strlen(word);
+
+        fprintf(out, "  ");
+        print_safe(out, word);
+        fprintf(out, "%*s", (int)(len + 2 < EXPLAIN_INDENT ? EXPLAIN_INDENT - 2 - len : 1), "");
+        print_wrapped(out, text == NULL ? "" : text);
+    }
+}

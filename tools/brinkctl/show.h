@@ -14,5 +14,6 @@ void show_stats(const json_t *root, FILE *out);
 void show_purge(const json_t *root, FILE *out);
 void show_purge_status(const json_t *root, FILE *out);
 void show_inspect(const json_t *root, FILE *out);
+void show_explain(const json_t *root, FILE *out);
 
 #endif
