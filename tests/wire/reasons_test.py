@@ -372,3 +372,55 @@ def test_reasons_in_brinkctl_stats(origin, edge):
     done = run_tool("brinkctl", "--admin", f"127.0.0.1:{edge.admin_port}", "stats")
     assert re.search(r"^  private +1  Cache-Control: private$", done.stdout, re.M), done.stdout
     assert "vary_star" not in done.stdout
+
+
+# --- the access log: every outcome has its reason
+
+
+def collapsed_pair(origin, edge):
+    first, second = edge.client(), edge.client()
+    first.send_request("GET", "/pair")
+    held = origin.next_request()
+    second.send_request("GET", "/pair")
+    edge.wait_for(cache_collapsed=1)
+    held.reply(200, FRESH, b"both")
+    return [client.read_response() for client in (first, second)]
+
+
+OUTCOMES = [("miss", "NOT_STORED"), ("hit", "FRESH"), ("revalidated", "EXPIRED"),
+            ("stale", "STALE_REVALIDATING"), ("stale", "STALE_ERROR"), ("pass", "METHOD"),
+            ("local", "LOCAL"), ("local", "ONLY_IF_CACHED"), ("collapsed", "NOT_STORED"),
+            ("miss", "PRIVATE")]
+
+
+@pytest.mark.parametrize("form", ["combined", "json"])
+def test_every_outcome_has_its_reason_in_the_log(origin, start_edge, tmp_path, form):
+    log = tmp_path / "access.log"
+    edge = start_edge(origin=origin.url, settings={"log.access": str(log), "log.access_format": form})
+    stored(origin, edge, FRESH)
+    edge.get("/a")
+    stored(origin, edge, TAGGED, "/b")
+    origin.serve("/b", 304, {"ETag": '"v1"', **FRESH})
+    edge.get("/b")
+    stored(origin, edge, {**TAGGED, "Cache-Control": "max-age=1, stale-while-revalidate=600"}, "/c")
+    origin.serve("/c", 304, {"ETag": '"v1"'})
+    edge.get("/c")
+    stored(origin, edge, {**TAGGED, "Cache-Control": "max-age=1, stale-if-error=600"}, "/d")
+    origin.serve("/d", 503)
+    edge.get("/d")
+    origin.serve("/e", 200, {}, b"done")
+    edge.request("POST", "/e", body=b"x")
+    edge.request("PURGE", "/f")
+    edge.get("/f", {"Cache-Control": "only-if-cached"})
+    collapsed_pair(origin, edge)
+    origin.serve("/g", 200, {"Cache-Control": "private"}, b"mine")
+    edge.get("/g")
+    n = edge.stats()["requests"]
+    edge.wait_until(lambda: log.read_text().count("\n") >= n, f"{n} lines in the log")
+    lines = log.read_text().splitlines()
+    if form == "json":
+        seen = {(line["cache"], line["reason"]) for line in map(json.loads, lines)}
+    else:
+        seen = {re.search(r'" cache=(\w+) reason=(\w+) ', line).groups() for line in lines}
+    assert set(OUTCOMES) <= seen, seen
+    assert {reason for _, reason in seen} <= set(ROWS)
