@@ -62,13 +62,20 @@ const struct config_directive *
 config_directive_find(enum config_section section, struct slice name);
 const char *config_section_name(enum config_section section); /* "" for the top level */
 bool config_kind_is_list(enum config_kind kind);
-const char *config_kind_name(enum config_kind kind); /* for people: "duration" */
+const char *config_kind_name(enum config_kind kind);   /* for people: "duration" */
+const char *config_kind_wanted(enum config_kind kind); /* what to write */
 
 /* Put `values` (one, unless the kind is a list) into the directive's field of `base`. On ERR_SYNTAX
  * `why` says what is wrong and what to do. Texts are copied into the arena. ERR_NOMEM. */
 MUST_USE enum err
 config_set(struct arena *arena, const struct config_directive *directive, void *base,
            const struct slice *values, size_t values_n, char *why, size_t why_cap);
+
+/* The same for a directive that is a list, into `field`; an empty item is none: {""} is the empty
+ * list. config_lists.c */
+MUST_USE enum err
+config_set_list(struct arena *arena, const struct config_directive *directive, void *field,
+                const struct slice *values, size_t values_n, char *why, size_t why_cap);
 
 /* The defaults of every directive of a section. ERR_NOMEM. */
 MUST_USE enum err config_set_defaults(struct arena *arena, enum config_section section, void *base);

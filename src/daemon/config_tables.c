@@ -2,9 +2,6 @@
  * with what would: the kind's form and the directive's range come from the table. */
 #include "daemon/config_tables.h"
 
-#include "http/chars.h"
-#include "http/url.h"
-
 #define BASE_global struct config
 #define BASE_store struct config
 #define BASE_origin struct config_origin
@@ -97,6 +94,12 @@ const char *
 config_kind_name(enum config_kind kind)
 {
     return kinds[kind].name;
+}
+
+const char *
+config_kind_wanted(enum config_kind kind)
+{
+    return kinds[kind].wanted;
 }
 
 /* --- numbers --- */
@@ -233,222 +236,6 @@ set_text(struct arena *arena, const struct config_directive *directive, void *fi
     return rc;
 }
 
-/* --- lists; an empty item is none: {""} is the empty list --- */
-
-static enum err
-set_hosts(struct arena *arena, const struct config_directive *directive, void *field,
-          const struct slice *values, size_t values_n, char *why, size_t why_cap)
-{
-    const char **items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
-    size_t n = 0;
-
-    if (items == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < values_n; i++) {
-        struct slice host, normal, copy;
-        uint16_t port;
-        enum err rc;
-
-        if (values[i].len == 0)
-            continue;
-        rc = url_parse_authority(values[i], &host, &port);
-        if (rc == OK)
-            rc = url_normal_host(arena, SLICE("http"), values[i], &normal);
-        if (rc == ERR_SYNTAX) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is not a host name; %s", directive->name,
-                           SLICE_ARGS(values[i]), kinds[KIND_hosts].wanted);
-            return ERR_SYNTAX;
-        }
-        if (rc == OK)
-            rc = arena_printf(arena, &copy, "%.*s", SLICE_ARGS(normal));
-        if (rc != OK)
-            return rc;
-        items[n++] = copy.ptr;
-    }
-    *(struct config_texts *)field = (struct config_texts){items, n};
-    return OK;
-}
-
-static bool
-has_text(const char *const *items, size_t n, const char *text)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(items[i], text) == 0)
-            return true;
-    return false;
-}
-
-static bool
-has_word(const char *words, const char *wanted)
-{
-    struct slice rest = slice_from_str(words), word;
-    bool more;
-
-    do {
-        more = slice_cut(&rest, ' ', &word);
-        if (slice_is(word, wanted))
-            return true;
-    } while (more);
-    return false;
-}
-
-/* What is wrong with the next name of a list; NULL: nothing. */
-static const char *
-fault_of_name(const struct config_directive *directive, struct slice value,
-              const char *const *items, size_t n, const char *name)
-{
-    if (!chars_all(value, CH_TOKEN))
-        return "not a name";
-    if (has_text(items, n, name))
-        return "there twice";
-    return has_word(directive->most, name) ? "refused: requests in it would pass unseen" : NULL;
-}
-
-/* Names of fields and protocols: tokens (RFC 9110 section 5.6.2), which compare without case. */
-static enum err
-set_names(struct arena *arena, const struct config_directive *directive, void *field,
-          const struct slice *values, size_t values_n, char *why, size_t why_cap)
-{
-    const char **items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
-    size_t n = 0;
-
-    if (items == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < values_n; i++) {
-        const char *fault;
-        char *name;
-
-        if (values[i].len == 0)
-            continue;
-        name = arena_zalloc(arena, values[i].len + 1);
-        if (name == NULL)
-            return ERR_NOMEM;
-        for (size_t j = 0; j < values[i].len; j++)
-            name[j] = char_lower(values[i].ptr[j]);
-        fault = fault_of_name(directive, values[i], items, n, name);
-        if (fault != NULL) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
-                           SLICE_ARGS(values[i]), fault, kinds[KIND_names].wanted);
-            return ERR_SYNTAX;
-        }
-        items[n++] = name;
-    }
-    *(struct config_texts *)field = (struct config_texts){items, n};
-    return OK;
-}
-
-/* Words whose case counts: visible ASCII. */
-static enum err
-set_words(struct arena *arena, const struct config_directive *directive, void *field,
-          const struct slice *values, size_t values_n, char *why, size_t why_cap)
-{
-    const char **items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
-    size_t n = 0;
-
-    if (items == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < values_n; i++) {
-        struct slice copy;
-        bool visible = true;
-
-        for (size_t j = 0; j < values[i].len; j++)
-            visible = visible && values[i].ptr[j] > 0x20 && values[i].ptr[j] < 0x7f;
-        if (values[i].len == 0)
-            continue;
-        if (arena_printf(arena, &copy, "%.*s", SLICE_ARGS(values[i])) != OK)
-            return ERR_NOMEM;
-        if (!visible || has_text(items, n, copy.ptr)) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
-                           SLICE_ARGS(values[i]), visible ? "there twice" : "not a word",
-                           kinds[KIND_words].wanted);
-            return ERR_SYNTAX;
-        }
-        items[n++] = copy.ptr;
-    }
-    *(struct config_texts *)field = (struct config_texts){items, n};
-    return OK;
-}
-
-static enum err
-set_networks(struct arena *arena, const struct config_directive *directive, void *field,
-             const struct slice *values, size_t values_n, char *why, size_t why_cap)
-{
-    struct sock_net *items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
-    size_t n = 0;
-
-    if (items == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < values_n; i++) {
-        if (values[i].len == 0)
-            continue;
-        if (sock_net_parse(values[i], &items[n++]) != OK) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is not an address or network; %s",
-                           directive->name, SLICE_ARGS(values[i]), kinds[KIND_networks].wanted);
-            return ERR_SYNTAX;
-        }
-    }
-    *(struct config_networks *)field = (struct config_networks){items, n};
-    return OK;
-}
-
-/* "404" or "4xx", of statuses that can be stored at all. */
-static bool
-parse_status(struct slice text, uint16_t *out)
-{
-    uint64_t n;
-    bool class = text.len == 3 && slice_is_nocase(slice_skip(text, 1), "xx");
-
-    if (text.len != 3 || !slice_to_u64(class ? slice_first(text, 1) : text, &n) ||
-        n < (class ? 2 : 200))
-        return false;
-    *out = (uint16_t)n;
-    return true;
-}
-
-static const char *
-parse_ttl(struct slice text, const struct cache_status_ttl *before, size_t before_n,
-          struct cache_status_ttl *out)
-{
-    struct slice status;
-    uint64_t ms;
-
-    if (!slice_cut(&text, '=', &status) || !parse_status(slice_trim(status), &out->status) ||
-        slice_to_duration_ms(slice_trim(text), &ms) != OK || ms % 1000 != 0 ||
-        ms / 1000 > UINT32_C(1) << 31)
-        return "not a lifetime";
-    out->ttl_s = (uint32_t)(ms / 1000);
-    for (size_t i = 0; i < before_n; i++)
-        if (before[i].status == out->status)
-            return "there twice";
-    return NULL;
-}
-
-static enum err
-set_ttls(struct arena *arena, const struct config_directive *directive, void *field,
-         const struct slice *values, size_t values_n, char *why, size_t why_cap)
-{
-    struct cache_status_ttl *items = arena_alloc(arena, (values_n + 1) * sizeof(*items));
-    size_t n = 0;
-
-    if (items == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < values_n; i++) {
-        const char *fault;
-
-        if (values[i].len == 0)
-            continue;
-        fault = parse_ttl(values[i], items, n, &items[n]);
-        if (fault != NULL) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
-                           SLICE_ARGS(values[i]), fault, kinds[KIND_ttls].wanted);
-            return ERR_SYNTAX;
-        }
-        n++;
-    }
-    *(struct config_ttls *)field = (struct config_ttls){items, n};
-    return OK;
-}
-
 enum err
 config_set(struct arena *arena, const struct config_directive *directive, void *base,
            const struct slice *values, size_t values_n, char *why, size_t why_cap)
@@ -470,15 +257,11 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
     case KIND_text:
         return set_text(arena, directive, field, values[0], why, why_cap);
     case KIND_hosts:
-        return set_hosts(arena, directive, field, values, values_n, why, why_cap);
     case KIND_names:
-        return set_names(arena, directive, field, values, values_n, why, why_cap);
     case KIND_words:
-        return set_words(arena, directive, field, values, values_n, why, why_cap);
     case KIND_networks:
-        return set_networks(arena, directive, field, values, values_n, why, why_cap);
     case KIND_ttls:
-        return set_ttls(arena, directive, field, values, values_n, why, why_cap);
+        return config_set_list(arena, directive, field, values, values_n, why, why_cap);
     }
     UNREACHABLE();
 }
