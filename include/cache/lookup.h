@@ -43,6 +43,10 @@ struct lookup_question {
     struct slice keyed; /* cache/vary.h */
     int64_t now_s;
     uint64_t gone; /* generation of a partial object that proved to be over; 0: none */
+
+    /* The key is the common one of several URLs (cache/search.h); 0: the request's own. */
+    uint32_t search;       /* what does not have this rule itself is no answer */
+    uint64_t search_since; /* nor is what was born before */
 };
 
 /* Is this the partial object that the question leaves out? */
@@ -50,6 +54,15 @@ static inline bool
 lookup_is_gone(const struct lookup_question *question, const struct cache_object *object)
 {
     return object->generation != 0 && object->generation == question->gone;
+}
+
+/* Does this object, which is not the request's own URL's, answer for it all the same? */
+static inline bool
+lookup_suits(const struct lookup_question *question, const struct cache_object *object,
+             uint64_t birth)
+{
+    return question->search == 0 ||
+           (object->search == question->search && birth >= question->search_since);
 }
 
 /* What it has, within the open read section. */

@@ -40,6 +40,7 @@ struct cache_object {
     uint32_t initial_age_s;  /* corrected_initial_age, RFC 9111 section 4.2.3 */
     uint32_t lifetime_s;     /* freshness_lifetime, RFC 9111 section 4.2.1 */
     uint32_t swr_s, sie_s;   /* RFC 5861; 0: not given */
+    uint32_t search;         /* cache_search_id of its own rule; 0: it answers one URL */
     struct slice etag;       /* as sent; empty: none */
     struct slice vary;       /* see cache/vary.h; empty: the response does not vary */
     struct slice tags;       /* cache_labels.tags */

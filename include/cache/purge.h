@@ -7,16 +7,20 @@
 #include "cache/target.h"
 #include "http/url.h"
 
-/* How the site that answers for a normalised authority wants its targets; NULL: as they come. */
+/* What is known of URLs. `rules`: how the site that answers for a normalised authority wants its
+ * targets; NULL: as they come. `common`: a further key that the URL's objects are under; false:
+ * none; may be NULL. */
 struct purge_sites {
     const struct cache_target_rules *(*rules)(const void *arg, struct slice host);
+    bool (*common)(const void *arg, struct arena *arena, struct slice key_text, struct slice *out);
     const void *arg;
 };
 
-/* One row for an absolute URL: every variant of it. Text in the arena. `sites`: NULL for no rules.
+/* Rows for an absolute URL: every variant of it, under its own key (the first row) and the common
+ * one. *out_n: rows filled, at most 2. Texts in the arena. `sites`: NULL when nothing is known.
  * ERR_SYNTAX, ERR_NOMEM. */
 MUST_USE enum err purge_url(struct arena *arena, const struct purge_sites *sites, struct slice url,
-                            bool soft, struct store_purge *out);
+                            bool soft, struct store_purge out[2], size_t *out_n);
 
 /* "https://host/path" or "host/path" (both schemes: two rows). *out_n: rows filled, at most 2. A
  * query in it is taken as it is, for it need not be whole; the path has its site's case. */

@@ -12,13 +12,15 @@ enum { PROXY_SCRATCH_MIN = 65536 };
 
 enum { PROXY_HOST_MAX = 128, PROXY_LOOP_ID_LEN = 16 };
 
-struct unstorable; /* keys whose responses were lately not storable: proxy/unstorable.h */
+struct search_rules; /* proxy/search_rules.h */
+struct unstorable;   /* keys whose responses were lately not storable: proxy/unstorable.h */
 
 struct proxy_shared {
     struct store *store;
     const struct proxy_settings *settings;
     struct fill_table *fills;
     struct unstorable *unstorable;
+    struct search_rules *search;
     struct unstorable *unsliceable; /* keys whose ranges the origin does not serve as it says */
     char loop_id[PROXY_LOOP_ID_LEN + 1]; /* random: this daemon's in CDN-Loop, RFC 8586 */
     uint64_t nonce_seed;                 /* random, and told to nobody */

@@ -13,6 +13,7 @@ struct feed_plan {
     const struct http_request *request; /* copied */
     const struct site_settings *site;
     struct slice scheme, host, keyed;
+    uint32_t search; /* the fill's key is the common one by this rule; 0: the URL's own */
     const struct sock_addr *peer;
     struct slice upgrade;     /* protocols to ask for, copied; only with `pass` */
     bool pass;                /* relay as it is: conditions go on, nothing is stored */

@@ -26,6 +26,7 @@ struct feed {
     struct http_request request;
     const struct site_settings *site;
     struct slice scheme, host, keyed;
+    uint32_t search;
     struct sock_addr peer;
     struct slice upgrade;
     bool pass, stale_if_error, unsliced;
@@ -88,6 +89,15 @@ bool feed_begin_cut(struct feed *feed);
 MUST_USE enum err feed_cut_on(struct feed *feed);
 void feed_cut_filled(struct feed *feed, size_t n); /* after fill_filled; may end the feed */
 void feed_end_cut(struct feed *feed);              /* harmless without */
+
+/* --- feed_search.c --- */
+
+/* The head is to be stored, its labels are known: under which key, by its own No-Vary-Search. May
+ * change head->reason. ERR_NOMEM. */
+MUST_USE enum err
+feed_place(struct feed *feed, const struct http_response *response, struct fill_head *head);
+/* After a 304: false when the merged head has another rule than the stored object had. */
+bool feed_keeps_place(struct feed *feed, const struct http_fields *merged, struct fill_head *head);
 
 /* --- feed_invalidate.c --- */
 

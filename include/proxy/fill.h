@@ -87,6 +87,12 @@ enum cache_reason fill_fate(struct fill *fill);
  * delists the fill. ERR_NOMEM. */
 MUST_USE enum err fill_publish(struct fill *fill, const struct fill_head *head);
 
+/* Before fill_publish, of one that is to be stored: under another key than it is known by here.
+ * *out_birth: of the put that is begun for that. ERR_CANCELLED: a purge named it since the fill
+ * began, or, with `any`, there was a purge at all; *out_birth is set. ERR_NOMEM. */
+MUST_USE enum err fill_store_as(struct fill *fill, const struct store_key *key,
+                                const struct fill_head *head, bool any, uint64_t *out_birth);
+
 /* Room for body bytes; 0: the window is used up, `resume` will be called on `loop` when it has room
  * again (or soon, to try again). */
 size_t fill_room(struct fill *fill, char **out_room);

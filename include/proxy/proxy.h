@@ -27,6 +27,7 @@ struct site_settings {
     const char *const *key_cookies; /* names of cookies whose values are part of the key */
     size_t key_cookies_n;
     struct cache_target_rules target; /* not when `pass` */
+    bool no_vary_search;              /* heed what responses say of their queries */
     const char *const *upgrades;      /* protocols that a connection may change to, lower case */
     size_t upgrades_n;
 };

@@ -79,6 +79,9 @@ struct request {
     const struct site_settings *site;
     struct slice scheme, host;
     struct store_key key;
+    struct store_key own_key; /* its URL's; `key` may be that of several: proxy/search_rules.h */
+    uint32_t search;          /* of `key`: 0 when it is the URL's own */
+    uint64_t search_since;
     struct slice keyed; /* the fields that the site has in its key: cache/vary.h */
     struct cachectl cc;
     struct slice upgrade; /* protocols asked for that the site allows */

@@ -131,7 +131,8 @@ lookup_find(struct store_reader *reader, const struct lookup_question *question,
     out->reason = REASON_NOT_STORED;
     while (store_find(reader, &cursor, &out->stored)) {
         if (cache_object_decode(out->stored.meta, &out->object) != OK ||
-            lookup_is_gone(question, &out->object))
+            lookup_is_gone(question, &out->object) ||
+            !lookup_suits(question, &out->object, out->stored.birth))
             continue;
         if (!cache_vary_matches(out->object.vary, question->keyed, &question->request->fields)) {
             out->reason = REASON_VARY_MISS;

@@ -9,7 +9,7 @@ struct meta {
     uint16_t version, status, flags, lifetime_from;
     int64_t response_s, date_s, last_modified_s;
     uint32_t initial_age_s, lifetime_s, swr_s, sie_s;
-    uint32_t etag_len, vary_len, tags_len, zero_too;
+    uint32_t etag_len, vary_len, tags_len, search;
 };
 static_assert(sizeof(struct meta) == 64, "the layout on disk is fixed");
 
@@ -39,7 +39,8 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
                         .sie_s = object->sie_s,
                         .etag_len = (uint32_t)object->etag.len,
                         .vary_len = (uint32_t)object->vary.len,
-                        .tags_len = (uint32_t)object->tags.len};
+                        .tags_len = (uint32_t)object->tags.len,
+                        .search = object->search};
     struct meta_partial partial = {object->whole_len, object->slice_len, object->generation};
     size_t len = sizeof(meta);
     char *buf;
@@ -118,6 +119,7 @@ cache_object_decode(struct slice meta_text, struct cache_object *out)
         .lifetime_s = meta.lifetime_s,
         .swr_s = meta.swr_s,
         .sie_s = meta.sie_s,
+        .search = meta.search,
         .etag = slice_of(text, meta.etag_len),
         .vary = slice_of(text + meta.etag_len, meta.vary_len),
         .tags = slice_of(text + meta.etag_len + meta.vary_len, meta.tags_len),

@@ -36,8 +36,9 @@ rules_of(const struct purge_sites *sites, const struct url *url)
 
 enum err
 purge_url(struct arena *arena, const struct purge_sites *sites, struct slice text, bool soft,
-          struct store_purge *out)
+          struct store_purge out[2], size_t *out_n)
 {
+    struct slice common;
     struct store_key key;
     struct url url;
     enum err rc = parse(arena, text, &url);
@@ -45,9 +46,15 @@ purge_url(struct arena *arena, const struct purge_sites *sites, struct slice tex
     if (rc == OK)
         rc = build_key(arena, rules_of(sites, &url), &url, &key);
 
-    if (rc == OK)
-        *out = (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = key.text};
-    return rc;
+    if (rc != OK)
+        return rc;
+    out[0] = (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = key.text};
+    *out_n = 1;
+    if (sites != NULL && sites->common != NULL &&
+        sites->common(sites->arg, arena, key.text, &common))
+        out[(*out_n)++] =
+            (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = common};
+    return OK;
 }
 
 static enum err

@@ -15,6 +15,8 @@
 #include "daemon/metrics.h"
 #include "net/httpd.h"
 #include "net/loop.h"
+#include "proxy/core.h"
+#include "proxy/search_rules.h"
 #include "proxy/way.h"
 
 enum { HEAD_MAX = 64 << 10 };
@@ -144,18 +146,32 @@ on_stats(struct admin *admin, struct httpd_request *request)
 /* --- what is stored --- */
 
 static const struct cache_target_rules *
-rules_for(const void *settings, struct slice host)
+rules_for(const void *arg, struct slice host)
 {
-    const struct site_settings *site = way_site(settings, host);
+    const struct admin *admin = arg;
+    const struct site_settings *site = way_site(&admin->config->proxy, host);
 
     return site == NULL || site->pass ? NULL : &site->target;
+}
+
+static bool
+common_key(const void *arg, struct arena *arena, struct slice key_text, struct slice *out)
+{
+    const struct admin *admin = arg;
+    struct search_class common;
+
+    if (admin->shared == NULL ||
+        !search_rules_find(admin->shared->search, arena, key_text, &common))
+        return false;
+    *out = common.key.text;
+    return true;
 }
 
 /* An URL of an operator is looked up as a client's would be. */
 static struct purge_sites
 sites_of(const struct admin *admin)
 {
-    return (struct purge_sites){rules_for, &admin->config->proxy};
+    return (struct purge_sites){rules_for, common_key, admin};
 }
 
 static void

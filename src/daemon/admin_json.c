@@ -60,7 +60,7 @@ add_item(struct arena *arena, const struct purge_sites *sites, struct slice text
 
     switch (order->what[0]) {
     case 'f':
-        rc = purge_url(arena, sites, text, order->soft, row);
+        rc = purge_url(arena, sites, text, order->soft, row, &n);
         break;
     case 'h':
         rc = purge_host(arena, text, order->soft, row);
@@ -327,37 +327,38 @@ admin_variant(const struct store_object *stored, int64_t now_s)
         "checksum", checksum);
 }
 
-static json_t *
-variants_of(struct store_reader *reader, struct slice key_text, int64_t now_s)
+static void
+add_variants(struct store_reader *reader, struct slice key_text, int64_t now_s, json_t *variants)
 {
     struct store_key key = {store_hash(key_text), key_text};
     struct store_cursor cursor = {0, &key};
     struct store_object stored;
-    json_t *variants = json_array();
 
     store_read_begin(reader);
     while (store_find(reader, &cursor, &stored))
         (void)json_array_append_new(variants, admin_variant(&stored, now_s));
     store_read_end(reader);
-    return variants;
 }
 
 enum err
 admin_inspect(struct store_reader *reader, const struct purge_sites *sites, struct slice url,
               int64_t now_s, json_t **out)
 {
-    struct store_purge row; /* a purge and a look-up name an object by the same key */
+    struct store_purge rows[2]; /* a purge and a look-up name an object by the same keys */
     struct arena arena;
     json_t *variants;
+    size_t n;
     enum err rc;
 
     arena_init(&arena, 0);
-    rc = purge_url(&arena, sites, url, false, &row);
+    rc = purge_url(&arena, sites, url, false, rows, &n);
     if (rc == OK) {
-        variants = variants_of(reader, row.text, now_s);
+        variants = json_array();
+        for (size_t i = 0; i < n; i++)
+            add_variants(reader, rows[i].text, now_s, variants);
         if (json_array_size(variants) == 0)
             rc = ERR_NOT_FOUND;
-        *out = json_pack("{s:o, s:o}", "url", admin_text(row.text), "variants", variants);
+        *out = json_pack("{s:o, s:o}", "url", admin_text(rows[0].text), "variants", variants);
         if (*out == NULL)
             rc = ERR_NOMEM;
     }

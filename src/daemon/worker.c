@@ -180,6 +180,12 @@ workers_new(const struct config *config, struct listeners *listeners, struct sto
     return rc;
 }
 
+struct proxy_shared *
+workers_shared(struct workers *workers)
+{
+    return workers->shared;
+}
+
 enum err
 workers_start(struct workers *workers)
 {
@@ -194,12 +200,6 @@ workers_start(struct workers *workers)
         worker->started = true;
     }
     return OK;
-}
-
-struct proxy_shared *
-workers_shared(struct workers *workers)
-{
-    return workers->shared;
 }
 
 void

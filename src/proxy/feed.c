@@ -402,6 +402,7 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     feed->scheme = plan->scheme;
     feed->host = plan->host;
     feed->keyed = plan->keyed;
+    feed->search = plan->search;
     feed->peer = *plan->peer;
     feed->pass = plan->pass;
     feed->reason = plan->reason;

@@ -164,6 +164,8 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
         judge_length(feed, response, head);
     if (!feed->pass && rc == OK)
         note_storability(feed, head->reason);
+    if (rc == OK && !feed->pass && head->reason == REASON_STORED)
+        rc = feed_place(feed, response, head);
     if (rc == OK)
         rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
                                  &head->text);
@@ -205,7 +207,8 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
     rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
     if (rc == OK)
         *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged,
-                                     sent_s(feed, now_s), now_s, &head->object);
+                                     sent_s(feed, now_s), now_s, &head->object) &&
+                        feed_keeps_place(feed, &merged, head);
     if (rc == OK)
         rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
     if (rc == OK)

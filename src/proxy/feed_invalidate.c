@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "cache/groups.h"
 #include "cache/purge.h"
+#include "proxy/search_rules.h"
 
 static bool
 is_known(struct feed *feed, const struct store_purge *row)
@@ -52,10 +53,25 @@ purge_first(struct feed *feed, const struct store_purge *rows, size_t rows_n)
     return true;
 }
 
+/* With each URL the common key of those that are the same by its path's rule. */
+static size_t
+add_classes(struct feed *feed, struct store_purge rows[2 * PURGE_INVALIDATED_MAX], size_t n)
+{
+    size_t all = n;
+
+    for (size_t i = 0; i < n; i++) {
+        struct search_class common;
+
+        if (search_rules_find(feed->proxy->shared->search, &feed->arena, rows[i].text, &common))
+            rows[all++] = (struct store_purge){.kind = STORE_PURGE_KEY, .text = common.key.text};
+    }
+    return all;
+}
+
 /* The URLs that went obsolete, of those that the store or a fill knows. */
 static size_t
 collect_urls(struct feed *feed, const struct http_response *response,
-             struct store_purge rows[PURGE_INVALIDATED_MAX])
+             struct store_purge rows[2 * PURGE_INVALIDATED_MAX])
 {
     struct url base;
     size_t rows_n, known_n = 0;
@@ -63,6 +79,7 @@ collect_urls(struct feed *feed, const struct http_response *response,
     if (!purge_invalidates(feed->request.method, response->status) || !feed_base_url(feed, &base) ||
         purge_invalidated(&feed->arena, &feed->site->target, &base, response, rows, &rows_n) != OK)
         return 0;
+    rows_n = add_classes(feed, rows, rows_n);
     for (size_t i = 0; i < rows_n; i++)
         if (is_known(feed, &rows[i]))
             rows[known_n++] = rows[i];
@@ -88,7 +105,7 @@ collect_groups(struct feed *feed, const struct http_response *response,
 bool
 feed_hold_for_invalidation(struct feed *feed, const struct http_response *response)
 {
-    struct store_purge rows[PURGE_INVALIDATED_MAX + CACHE_GROUPS_MAX];
+    struct store_purge rows[2 * PURGE_INVALIDATED_MAX + CACHE_GROUPS_MAX];
     size_t n = collect_urls(feed, response, rows);
 
     n += collect_groups(feed, response, rows + n);

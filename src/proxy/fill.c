@@ -86,6 +86,34 @@ fill_publish(struct fill *fill, const struct fill_head *head)
     return OK;
 }
 
+enum err
+fill_store_as(struct fill *fill, const struct store_key *key, const struct fill_head *head,
+              bool any, uint64_t *out_birth)
+{
+    struct store *store = fill->table->store;
+    struct store_put *put;
+    enum err rc = store_put_begin(store, key, &put);
+    bool purged;
+
+    ASSERT_TAG(fill, FILL_TAG);
+    if (rc != OK)
+        return rc;
+    *out_birth = store_put_birth(put);
+    purged = *out_birth != fill->birth &&
+             (any || store_purged_since(store, fill->birth, key, head->labels, head->labels_n) !=
+                         STORE_NOT_PURGED);
+    (void)pthread_mutex_lock(&fill->lock);
+    ASSERT(fill->state == FILL_WAITING && fill->storing);
+    if (!purged) {
+        store_put_release(&fill->put);
+        fill->put = put;
+    }
+    (void)pthread_mutex_unlock(&fill->lock);
+    if (purged)
+        store_put_release(&put);
+    return purged ? ERR_CANCELLED : OK;
+}
+
 static struct block *
 last_block(struct fill *fill)
 {

@@ -10,6 +10,7 @@
 #include "proxy/feed.h"
 #include "proxy/h1_conn.h"
 #include "proxy/request.h"
+#include "proxy/search_rules.h"
 #include "proxy/slice_feed.h"
 #include "proxy/unstorable.h"
 
@@ -50,6 +51,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     if (rc == OK)
         rc = unstorable_new(settings->unstorable_ms, &shared->unsliceable);
     if (rc == OK)
+        rc = search_rules_new(&shared->search);
+    if (rc == OK)
         rc = make_random(shared);
     if (rc == OK)
         rc = watch_totals_init(&shared->watch, &settings->watch);
@@ -74,6 +77,7 @@ proxy_shared_free(struct proxy_shared **slot)
     fill_table_free(&shared->fills);
     unstorable_free(&shared->unstorable);
     unstorable_free(&shared->unsliceable);
+    search_rules_free(&shared->search);
     mem_free(shared->origins_in_use);
     watch_totals_fini(&shared->watch);
     mem_free(shared);

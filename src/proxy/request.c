@@ -216,6 +216,7 @@ on_parked(struct request *req)
     if (!failed && req->kind == LOOKUP_CACHE && way_wants_far_part(&req->http, head, req->now_s))
         return fetch_part(req);
     if (req->starter || (head->reason == REASON_STORED &&
+                         (req->search == 0 || req->search == head->object.search) &&
                          cache_vary_matches(head->object.vary, req->keyed, &req->http.fields)))
         return failed ? on_fill_failed(req) : reply_from_fill(req, head); /* nothing is sent yet */
     /* Not for sharing, or another variant: everybody for himself. */

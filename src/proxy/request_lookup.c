@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "cache/validate.h"
 #include "proxy/feed.h"
+#include "proxy/search_rules.h"
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
 
@@ -23,15 +24,53 @@ question_of(const struct request *req)
         .keyed = req->keyed,
         .now_s = req->now_s,
         .gone = req->gone,
+        .search = req->search,
+        .search_since = req->search_since,
     };
+}
+
+static void
+find_under_key(struct request *req, struct lookup_finding *out)
+{
+    struct lookup_question question = question_of(req);
+
+    lookup_find(proxy_read(req->proxy), &question, out);
+}
+
+static void
+set_key(struct request *req, const struct store_key *key, uint32_t search, uint64_t since)
+{
+    req->key = *key;
+    req->search = search;
+    req->search_since = since;
+}
+
+/* Its own URL has nothing fresh. When the path has a rule, look under the common key of all URLs
+ * that are the same by it, which is also where the response to this request is to go. */
+static void
+find_in_class(struct request *req, struct lookup_finding *out)
+{
+    struct search_class common;
+    struct lookup_finding finding;
+
+    if (!req->site->no_vary_search ||
+        !search_rules_find(req->proxy->shared->search, &req->arena, req->key.text, &common))
+        return;
+    set_key(req, &common.key, common.id, common.since);
+    find_under_key(req, &finding);
+    if (finding.found || !out->found)
+        *out = finding;
+    else
+        set_key(req, &req->own_key, 0, 0);
 }
 
 void
 request_find_stored(struct request *req, struct lookup_finding *out)
 {
-    struct lookup_question question = question_of(req);
-
-    lookup_find(proxy_read(req->proxy), &question, out);
+    set_key(req, &req->own_key, 0, 0);
+    find_under_key(req, out);
+    if (!out->found || out->verdict.use != LOOKUP_FRESH)
+        find_in_class(req, out);
     req->reason = out->reason;
 }
 
@@ -107,6 +146,7 @@ plan_feed(struct request *req, struct feed_plan *out)
         .scheme = req->scheme,
         .host = req->host,
         .keyed = req->keyed,
+        .search = req->search,
         .peer = req->peer,
         .unsliced = req->unsliced,
     };

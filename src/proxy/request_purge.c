@@ -4,6 +4,7 @@
 
 #include "base/stats.h"
 #include "cache/purge.h"
+#include "proxy/search_rules.h"
 
 static bool
 may_purge(const struct request *req)
@@ -61,6 +62,22 @@ on_purged(void *arg, enum err rc, uint64_t n)
     loop_post(job->loop, &job->msg);
 }
 
+/* Its own key, and the common one of all URLs that are the same by the path's rule. */
+static size_t
+key_rows(struct request *req, bool soft, struct store_purge rows[2])
+{
+    struct search_class common;
+    size_t n = 1;
+
+    rows[0] = (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = req->key.text};
+    if (search_rules_find(req->proxy->shared->search, &req->arena, req->key.text, &common)) {
+        rows[n++] =
+            (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = common.key.text};
+        req->key = common.key; /* for what is under way */
+    }
+    return n;
+}
+
 /* "Surrogate-Key: a b" names tags instead of the URL. ERR_SYNTAX: none, or more than an object may
  * have. */
 static enum err
@@ -73,9 +90,7 @@ purge_rows(struct request *req, struct store_purge *rows, size_t *out_n)
 
     *out_n = 0;
     if (keys == NULL) {
-        *out_n = 1;
-        rows[0] =
-            (struct store_purge){.kind = STORE_PURGE_KEY, .soft = soft, .text = req->key.text};
+        *out_n = key_rows(req, soft, rows);
         return OK;
     }
     while (rest.len > 0) {
@@ -112,8 +127,9 @@ request_on_purge(struct request *req)
     job->msg.fn = on_purge_message;
     job->loop = req->proxy->loop;
     job->req = req;
-    job->in_flight =
-        rows[0].kind != STORE_PURGE_KEY || fill_is_under_way(req->proxy->shared->fills, &req->key);
+    job->in_flight = rows[0].kind != STORE_PURGE_KEY ||
+                     fill_is_under_way(req->proxy->shared->fills, &req->own_key) ||
+                     fill_is_under_way(req->proxy->shared->fills, &req->key);
     rc = store_purge(req->proxy->shared->store, rows, rows_n, (struct store_done){on_purged, job},
                      &job->id);
     if (rc != OK) {

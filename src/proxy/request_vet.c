@@ -116,7 +116,8 @@ begin_way(struct request *req)
 
     if (rc != OK)
         return rc;
-    req->key = way.key;
+    req->key = req->own_key = way.key;
+    req->search = 0;
     req->keyed = way.keyed;
     req->cc = way.cc;
     req->kind = way.kind;

@@ -121,6 +121,8 @@ way_join(struct store *store, struct fill *fill, const struct lookup_question *q
         return WAY_JOIN_WAIT;
     if (lookup_is_gone(question, &head->object))
         return WAY_JOIN_REPLACE;
+    if (!lookup_suits(question, &head->object, UINT64_MAX)) /* the fill knows no older one */
+        return WAY_JOIN_ALONE;
     if (!cache_vary_matches(head->object.vary, question->keyed, &question->request->fields))
         return WAY_JOIN_ALONE;
     lookup_judge(question->settings, question->request, question->cc, &head->object, false,

@@ -20,8 +20,8 @@ check_words(struct arena *arena, struct slice text)
     struct store_purge rows[2];
     size_t rows_n = 0;
 
-    if (purge_url(arena, NULL, text, false, rows) == OK)
-        check_rows(rows, 1, STORE_PURGE_KEY);
+    if (purge_url(arena, NULL, text, false, rows, &rows_n) == OK)
+        check_rows(rows, rows_n, STORE_PURGE_KEY);
     if (purge_prefix(arena, NULL, text, true, rows, &rows_n) == OK)
         check_rows(rows, rows_n, STORE_PURGE_PREFIX);
     if (purge_host(arena, text, false, rows) == OK)

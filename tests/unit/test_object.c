@@ -17,6 +17,7 @@ static const struct cache_object samples[] = {
      .lifetime_s = UINT32_C(1) << 31,
      .swr_s = 7,
      .sie_s = UINT32_MAX,
+     .search = UINT32_MAX,
      .etag = SLICE("W/\"x\""),
      .vary = SLICE("accept: a\nfoo\n"),
      .tags = SLICE("one two")},
@@ -68,6 +69,7 @@ there_and_back(void **state)
         assert_int_equal(out.lifetime_s, in->lifetime_s);
         assert_int_equal(out.swr_s, in->swr_s);
         assert_int_equal(out.sie_s, in->sie_s);
+        assert_int_equal(out.search, in->search);
         assert_true(slice_equal(out.etag, in->etag));
         assert_true(slice_equal(out.vary, in->vary));
         assert_true(slice_equal(out.tags, in->tags));

@@ -37,18 +37,19 @@ urls(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena arena;
-        struct store_purge row = {.kind = STORE_PURGE_ALL};
+        struct store_purge row[2] = {{.kind = STORE_PURGE_ALL}};
+        size_t n = 0;
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(purge_url(&arena, NULL, slice_from_str(cases[i].url), i % 2 == 0, &row),
+        assert_int_equal(purge_url(&arena, NULL, slice_from_str(cases[i].url), i % 2 == 0, row, &n),
                          cases[i].want);
         if (cases[i].want == OK) {
-            assert_int_equal(row.kind, STORE_PURGE_KEY);
-            assert_int_equal(row.soft, i % 2 == 0);
-            assert_text(row.text, cases[i].key);
+            assert_int_equal(row[0].kind, STORE_PURGE_KEY);
+            assert_int_equal(row[0].soft, i % 2 == 0);
+            assert_text(row[0].text, cases[i].key);
         } else {
-            assert_int_equal(row.kind, STORE_PURGE_ALL);
+            assert_int_equal(row[0].kind, STORE_PURGE_ALL);
         }
         arena_fini(&arena);
     }
@@ -61,15 +62,16 @@ urls_are_keys(void **state)
     struct arena arena;
     struct slice host;
     struct store_key key;
-    struct store_purge row;
+    struct store_purge row[2];
+    size_t n;
 
     (void)state;
     arena_init(&arena, 0);
     assert_int_equal(url_normal_host(&arena, SLICE("https"), SLICE("EXAMPLE.com:443"), &host), OK);
     assert_int_equal(cache_key_build(&arena, SLICE("https"), host, SLICE("/p"), SLICE("?q"), &key),
                      OK);
-    assert_int_equal(purge_url(&arena, NULL, SLICE("https://example.COM/p?q"), false, &row), OK);
-    assert_true(slice_equal(row.text, key.text));
+    assert_int_equal(purge_url(&arena, NULL, SLICE("https://example.COM/p?q"), false, row, &n), OK);
+    assert_true(slice_equal(row[0].text, key.text));
     arena_fini(&arena);
 }
 
@@ -298,7 +300,7 @@ keys_are_those_of_the_site(void **state)
     static const char *const drop[] = {"utm_*"};
     static const struct cache_target_rules rules = {
         .drop = drop, .drop_n = 1, .sort = true, .ignore_case = true};
-    static const struct purge_sites sites = {rules_for, &rules};
+    static const struct purge_sites sites = {rules_for, NULL, &rules};
     static const struct {
         const char *why, *text, *want;
         bool prefix;
@@ -326,7 +328,7 @@ keys_are_those_of_the_site(void **state)
         if (cases[i].prefix)
             assert_int_equal(purge_prefix(&arena, &sites, text, false, rows, &n), OK);
         else
-            assert_int_equal(purge_url(&arena, &sites, text, false, rows), OK);
+            assert_int_equal(purge_url(&arena, &sites, text, false, rows, &n), OK);
         assert_text(rows[0].text, cases[i].want);
     }
     response = response_from(&arena, 200, "Location: /L?utm_id=1\nContent-Location: C?b&a");
@@ -343,7 +345,7 @@ static void
 no_memory(void **state)
 {
     struct arena arena;
-    struct store_purge row, rows[PURGE_INVALIDATED_MAX];
+    struct store_purge row[2], rows[PURGE_INVALIDATED_MAX];
     struct http_response response;
     struct url base;
     size_t n;
@@ -353,9 +355,9 @@ no_memory(void **state)
     response = response_from(&arena, 200, "Location: /l");
     assert_int_equal(url_parse(SLICE("http://h/a"), &base), OK);
     arena.used_max = arena.used_len;
-    assert_int_equal(purge_url(&arena, NULL, SLICE("http://h/"), false, &row), ERR_NOMEM);
+    assert_int_equal(purge_url(&arena, NULL, SLICE("http://h/"), false, row, &n), ERR_NOMEM);
     assert_int_equal(purge_prefix(&arena, NULL, SLICE("h/"), false, rows, &n), ERR_NOMEM);
-    assert_int_equal(purge_host(&arena, SLICE("H"), false, &row), ERR_NOMEM);
+    assert_int_equal(purge_host(&arena, SLICE("H"), false, row), ERR_NOMEM);
     assert_int_equal(purge_invalidated(&arena, NULL, &base, &response, rows, &n), ERR_NOMEM);
     arena.used_max = arena.used_len + 16; /* the target's key fits, Location's does not */
     assert_int_equal(purge_invalidated(&arena, NULL, &base, &response, rows, &n), ERR_NOMEM);
