@@ -29,6 +29,7 @@ class Large:
                                                     for k, v in fields.items()}}
         self.etag = None  # instead of the tag's own
         self.requests = []
+        self.heeds_if_range = True
         self.hold = None  # an Event that answers to ranges wait for
         self.lock = threading.Lock()
 
@@ -44,7 +45,8 @@ class Large:
         if held.get("If-None-Match") == fields["ETag"]:
             held.reply(304, fields)
             return
-        if match and held.get("If-Range") in (None, fields["ETag"]):
+        same = held.get("If-Range") in (None, fields["ETag"]) or not self.heeds_if_range
+        if match and same:
             self.send_part(held, fields, int(match[1]), int(match[2] or self.length - 1))
         else:
             self.send_whole(held, fields)

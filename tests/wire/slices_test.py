@@ -154,6 +154,28 @@ def test_two_clients_share_slices(edge, large):
     assert sorted(large.ranges()[1:]) == [slice_range(n, large) for n in wanted]
 
 
+def test_the_next_slice_is_asked_for_ahead(origin, edge, large):
+    """From the middle of a slice on, so that who keeps pace does not wait for the origin."""
+    ask(edge, 2 * MIB, 2 * MIB + 10)
+    edge.wait_stored(2)
+    origin.forget(PATH)
+    client = edge.client()
+    client.send_request("GET", PATH, {"Range": f"bytes=0-{2 * SLICE - 1}"})
+    first = origin.next_request()
+    middle = SLICE // 2 + 1000
+    first.start(206, {**large.head_fields(),
+                      "Content-Range": f"bytes 0-{SLICE - 1}/{large.length}"}, SLICE)
+    first.send(part_of("first", 0, middle))
+    client.read_body(middle)
+    first.send(part_of("first", middle, middle + 10))  # that it reads on shows where it is
+    second = origin.next_request()
+    assert second["Range"] == f"bytes={SLICE}-{2 * SLICE - 1}"
+    first.send(part_of("first", middle + 10, SLICE))
+    first.finish()
+    large(second)
+    expect_range(client.read_response(), large, 0, 2 * SLICE)
+
+
 def test_a_client_that_leaves_takes_nothing_along(edge, large):
     """The slice that is under way is stored; those behind it are not asked for."""
     ask(edge, 2 * MIB, 2 * MIB + 10)
@@ -276,7 +298,7 @@ def test_a_client_that_leaves_the_whole(origin, edge):
     client.reset()
     edge.expect_stats(requests_active=0)
     paced.send(4)
-    assert paced.held.is_abandoned()
+    assert paced.held.is_abandoned(timeout=10)
     paced.held.close()
     edge.wait_stored(6)
     edge.expect_stats(fills_open=0)
@@ -306,6 +328,23 @@ def test_the_whole_breaks_off(origin, edge):
     assert large.wholes() == 0
 
 
+def test_the_whole_breaks_off_before_another_client_s_slice(origin, edge):
+    """Who waits for the slice that would have come next asks for it."""
+    large = Large(3 * MIB)
+    first, second = edge.client(), edge.client()
+    first.send_request("GET", PATH)
+    paced = Paced(origin, large)
+    first.read_body(paced.send(0, short=10))
+    second.send_request("GET", PATH, {"Range": f"bytes={SLICE}-{SLICE + 9}"})
+    edge.wait_for(fill_waiters=3)  # the first one's slice and the one ahead of it, and this
+    origin.serve_with(PATH, large)
+    paced.held.close()
+    with pytest.raises(h1.Truncated):
+        first.read_response()
+    expect_range(second.read_response(), large, SLICE, SLICE + 10)
+    assert large.requests == [f"bytes={SLICE}-{2 * SLICE - 1}"]
+
+
 def test_slices_that_are_there_are_not_fetched_again(origin, edge):
     """The whole meets what others asked for by ranges, and ends there."""
     large = Large(3 * MIB)
@@ -318,7 +357,7 @@ def test_slices_that_are_there_are_not_fetched_again(origin, edge):
     edge.wait_stored(2)
     first.read_body(paced.send(0))
     first.read_body(paced.send(1))
-    assert paced.held.is_abandoned()
+    assert paced.held.is_abandoned(timeout=10)
     paced.held.close()
     assert first.read_response().body == part_of("first", 0, large.length)
     assert sorted(large.ranges()) == [slice_range(n, large) for n in range(2, 13)]
@@ -332,8 +371,10 @@ def test_a_refresh_that_nobody_waits_for_brings_the_head_alone(origin, edge):
     edge.wait_stored(2)
     large.tag = "second"
     del large.fields["Age"]
-    expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "first")
+    assert edge.request("HEAD", PATH)["ETag"] == '"first"'
     edge.wait_stored(3)
+    edge.expect_stats(fills_open=0, slices_fetched=1)
+    assert large.wholes() == 2
     assert len(large.ranges()) == 1
     expect_range(ask(edge, 2 * MIB, 2 * MIB + 10), large, 2 * MIB, 2 * MIB + 10, "second")
 
@@ -378,6 +419,16 @@ def test_a_change_after_the_head_cuts_the_client(origin, edge, change):
         expect_range(response, large, 2 * MIB, 2 * MIB + 10)
 
 
+def test_an_origin_that_ignores_if_range(edge, large):
+    """RFC 9111 section 3.4: its part of another representation is told by the tag."""
+    large.heeds_if_range = False
+    ask(edge, 2 * MIB, 2 * MIB + 10)
+    edge.wait_stored(2)
+    large.tag = "second"
+    expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10, "second")
+    edge.expect_stats(partial_changed=1)
+
+
 def test_an_origin_that_keeps_changing(origin, edge):
     """Tries are bounded."""
     large = Large(3 * MIB)
@@ -404,7 +455,19 @@ def test_an_origin_without_ranges(origin, edge):
     before = len(large.requests)
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
     assert len(large.requests) == before
+    edge.purge(files=[f"http://site.test{PATH}"])
+    expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
+    assert large.requests[before:] == [None]
     edge.expect_stats(partial_unranged=1, partial_objects=1)
+
+
+@pytest.mark.edge(settings={**SETTINGS, "unstorable_time": "0"})
+def test_an_origin_without_ranges_that_is_not_remembered(origin, edge):
+    """Every request finds out for itself, once."""
+    large = Large(3 * MIB, ranged=False)
+    origin.serve_with(PATH, large)
+    expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
+    assert len(large.requests) == 3
 
 
 @pytest.mark.parametrize("fields", [{"Accept_Ranges": "none"}, {"ETag": 'W/"first"'}])
