@@ -45,6 +45,9 @@ class Large:
         if held.get("If-None-Match") == fields["ETag"]:
             held.reply(304, fields)
             return
+        if held.method == "HEAD":
+            held.reply(200, {**fields, "Content-Length": self.length})
+            return
         same = held.get("If-Range") in (None, fields["ETag"]) or not self.heeds_if_range
         if match and same:
             self.send_part(held, fields, int(match[1]), int(match[2] or self.length - 1))

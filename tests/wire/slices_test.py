@@ -557,6 +557,22 @@ def test_a_stale_master_is_validated(edge, origin):
     edge.expect_stats(partial_changed=0, partial_objects=2)
 
 
+def test_an_answer_to_head_updates_the_master(edge, origin):
+    """RFC 9111 section 4.3.5: its length is compared with that of the whole."""
+    large = Large(3 * MIB, Age="700")
+    origin.serve_with(PATH, large)
+    ask(edge, 2 * MIB, 2 * MIB + 10)
+    edge.wait_stored(2)
+    del large.fields["Age"]
+    response = edge.request("HEAD", PATH)
+    assert (response.status, int(response["Content-Length"])) == (200, large.length)
+    edge.wait_for(store_updates=1)
+    response = ask(edge, 2 * MIB + 5, 2 * MIB + 10)
+    expect_range(response, large, 2 * MIB + 5, 2 * MIB + 10)
+    assert response.cache_status.hit
+    assert len(large.ranges()) == 1
+
+
 def test_soft_purge(edge, large):
     """The master is validated; slices need not come again."""
     ask(edge, 2 * MIB, 2 * MIB + 10)
