@@ -185,6 +185,16 @@ forget_stored(struct feed *feed, struct fill_head *head)
         STAT_INC(cache_invalidated);
 }
 
+/* What was said to credentials holds for nobody else: RFC 9111 section 3.5. It serves this once,
+ * and what is stored waits for the next to ask, lest anyone could have it forgotten by sending
+ * some. */
+static void
+spare_stored(struct fill_head *head)
+{
+    head->reason = REASON_AUTHORIZATION;
+    cache_reason_count(head->reason);
+}
+
 /* The stored head with the new fields, the stored body as it is. *out_storable: with these it may
  * stay stored. */
 static enum err
@@ -227,9 +237,13 @@ feed_describe_confirmed(struct feed *feed, const struct http_response *response,
     bool storable;
     enum err rc = merge(feed, response, head, &storable);
 
-    if (rc == OK && !storable)
+    if (rc != OK || storable)
+        return rc;
+    if (http_fields_has(&feed->request.fields, HTTP_AUTHORIZATION))
+        spare_stored(head);
+    else
         forget_stored(feed, head);
-    return rc;
+    return OK;
 }
 
 enum err
