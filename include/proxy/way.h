@@ -38,6 +38,14 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
 unsigned way_parts(const struct http_request *http, const struct cache_object *object, uint64_t len,
                    unsigned ranges_max, int64_t now_s, struct range_set *out);
 
+/* lookup_find under the request's own key, which *key is; when nothing fresh is there and its path
+ * has a rule, under the common key of all URLs that are the same by that. *key and the question
+ * then say where the object is, or is to go. `rules`: NULL when the site does not heed them. Texts
+ * in the arena. */
+struct search_rules;
+void way_find(struct search_rules *rules, struct store_reader *reader, struct arena *arena,
+              struct store_key *key, struct lookup_question *question, struct lookup_finding *out);
+
 /* May this request be answered from an object on its way in? */
 enum way_join {
     WAY_JOIN_WAIT,   /* its head will tell */

@@ -120,6 +120,9 @@ tell_key(struct telling *telling)
         return;
     (void)snprintf(hash, sizeof(hash), "%016" PRIx64 "%016" PRIx64, key->hash.hi, key->hash.lo);
     say(telling, "key", "%.*s", SLICE_ARGS(key->text));
+    if (telling->explanation->looked_up && telling->explanation->question.search != 0)
+        say(telling, "key",
+            "it is that of all URLs that are the same by this path's No-Vary-Search");
     say(telling, "hash", "%s", hash);
     set(telling, "key",
         json_pack("{s:o, s:s, s:o}", "text", admin_text(key->text), "hash", hash, "fields",
@@ -178,16 +181,17 @@ tell_variant(struct telling *telling, size_t i, const struct store_object *store
     json_t *variant = admin_variant(stored, telling->now_s);
     struct cache_vary_difference differs;
     struct cache_object object;
-    bool other, used;
+    bool other, suits, used;
     char word[32];
 
     if (cache_object_decode(stored->meta, &object) != OK)
         return variant; /* "unreadable" */
     other = cache_vary_differs(object.vary, explanation->way.keyed, &explanation->http.fields,
                                &differs);
-    used = !other && !*taken;
+    suits = !other && lookup_suits(&explanation->question, &object, stored->birth);
+    used = suits && !*taken;
     *taken = *taken || used;
-    (void)json_object_set_new(variant, "matches", json_boolean(!other));
+    (void)json_object_set_new(variant, "matches", json_boolean(suits));
     (void)json_object_set_new(variant, "used", json_boolean(used));
     (void)json_object_set_new(variant, "differs", other ? difference_of(&differs) : json_null());
     if (i >= SHOWN_VARIANTS_MAX)
@@ -198,7 +202,9 @@ tell_variant(struct telling *telling, size_t i, const struct store_object *store
     else
         say(telling, word, "status %u, %" PRIu64 " bytes, object %" PRIu64 ": %s", object.status,
             partial_whole_len(&object, stored->body_len), stored->oid,
-            used ? "the one for this request" : "it matches too, but is older");
+            used     ? "the one for this request"
+            : !suits ? "not for this request: it answers its own URL alone"
+                     : "it matches too, but is older");
     return variant;
 }
 

@@ -265,7 +265,8 @@ look_up(struct proxy_shared *shared, struct store_reader *reader, struct arena *
         .keyed = out->way.keyed,
         .now_s = now_s,
     };
-    lookup_find(reader, &out->question, &out->finding);
+    way_find(out->site->no_vary_search ? shared->search : NULL, reader, arena, &out->way.key,
+             &out->question, &out->finding);
     out->remembered = unstorable_find(shared->unstorable, &out->way.key.hash, loop_now_ms(),
                                       &out->remembered_ms, &out->remembered_reason);
     out->lookup_way =

@@ -5,7 +5,6 @@
 #include "base/stats.h"
 #include "cache/validate.h"
 #include "proxy/feed.h"
-#include "proxy/search_rules.h"
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
 
@@ -29,48 +28,16 @@ question_of(const struct request *req)
     };
 }
 
-static void
-find_under_key(struct request *req, struct lookup_finding *out)
-{
-    struct lookup_question question = question_of(req);
-
-    lookup_find(proxy_read(req->proxy), &question, out);
-}
-
-static void
-set_key(struct request *req, const struct store_key *key, uint32_t search, uint64_t since)
-{
-    req->key = *key;
-    req->search = search;
-    req->search_since = since;
-}
-
-/* Its own URL has nothing fresh. When the path has a rule, look under the common key of all URLs
- * that are the same by it, which is also where the response to this request is to go. */
-static void
-find_in_class(struct request *req, struct lookup_finding *out)
-{
-    struct search_class common;
-    struct lookup_finding finding;
-
-    if (!req->site->no_vary_search ||
-        !search_rules_find(req->proxy->shared->search, &req->arena, req->key.text, &common))
-        return;
-    set_key(req, &common.key, common.id, common.since);
-    find_under_key(req, &finding);
-    if (finding.found || !out->found)
-        *out = finding;
-    else
-        set_key(req, &req->own_key, 0, 0);
-}
-
 void
 request_find_stored(struct request *req, struct lookup_finding *out)
 {
-    set_key(req, &req->own_key, 0, 0);
-    find_under_key(req, out);
-    if (!out->found || out->verdict.use != LOOKUP_FRESH)
-        find_in_class(req, out);
+    struct search_rules *rules = req->site->no_vary_search ? req->proxy->shared->search : NULL;
+    struct lookup_question question = question_of(req);
+
+    req->key = req->own_key;
+    way_find(rules, proxy_read(req->proxy), &req->arena, &req->key, &question, out);
+    req->search = question.search;
+    req->search_since = question.search_since;
     req->reason = out->reason;
 }
 

@@ -3,6 +3,7 @@
 
 #include "cache/validate.h"
 #include "http/upgrade.h"
+#include "proxy/search_rules.h"
 
 enum err
 way_vet(const struct http_request *http, struct slice scheme, const char **why)
@@ -96,6 +97,33 @@ way_parts(const struct http_request *http, const struct cache_object *object, ui
         return object->status;
     }
     UNREACHABLE();
+}
+
+void
+way_find(struct search_rules *rules, struct store_reader *reader, struct arena *arena,
+         struct store_key *key, struct lookup_question *question, struct lookup_finding *out)
+{
+    struct lookup_question in_class;
+    struct lookup_finding finding;
+    struct search_class common;
+
+    question->key = key;
+    question->search = 0;
+    lookup_find(reader, question, out);
+    if ((out->found && out->verdict.use == LOOKUP_FRESH) || rules == NULL ||
+        !search_rules_find(rules, arena, key->text, &common))
+        return;
+    in_class = *question;
+    in_class.key = &common.key;
+    in_class.search = common.id;
+    in_class.search_since = common.since;
+    lookup_find(reader, &in_class, &finding);
+    if (out->found && !finding.found)
+        return;
+    *out = finding;
+    *question = in_class;
+    question->key = key;
+    *key = common.key;
 }
 
 /* It is whole, waits for its commit, and has what a condition is made of. */

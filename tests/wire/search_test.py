@@ -292,6 +292,25 @@ def test_inspect_finds_it_by_any_of_its_urls(site):
         assert len(json.loads(site.edge.admin("GET", f"/inspect?url={url}").body)["variants"]) == 1
 
 
+def test_explain_tells_what_comes(site):
+    def explain(target):
+        url = urllib.parse.quote("http://site.test" + target, safe="")
+        return json.loads(site.edge.admin("GET", f"/explain?url={url}").body)
+
+    site.ask("/a?utm=1")
+    told = explain("/a?utm=2")
+    assert told["key"]["text"] == "http://site.test/a" and len(told["variants"]) == 1
+    assert "No-Vary-Search" in json.dumps(told["lines"])
+    assert site.edge.get("/a?utm=2").cache_status.hit
+    assert explain("/a?id=1")["key"]["text"] == "http://site.test/a?id=1"
+    assert "No-Vary-Search" not in json.dumps(explain("/b?utm=1")["lines"])
+    site.fields = {**LONG, "No-Vary-Search": 'params=("y")'}
+    site.ask("/a?z=1")  # the rule is another now, and what is under /a does not have it
+    told = explain("/a?y=1")
+    assert [(variant["matches"], variant["used"]) for variant in told["variants"]] == [(False, False)]
+    assert site.asked("/a?y=1")
+
+
 def test_many_parameters(site):
     """Of more than 256 no class is made."""
     most = "&".join(f"p{i}" for i in range(255))
