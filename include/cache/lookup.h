@@ -8,7 +8,7 @@
 
 /* What kind of request it is for a cache, before any look-up. */
 enum lookup_kind {
-    LOOKUP_CACHE, /* GET or HEAD: look up, then fetch into the store */
+    LOOKUP_CACHE, /* GET, HEAD or QUERY: look up, then fetch into the store */
     LOOKUP_PASS   /* to the origin and back, unstored */
 };
 /* *out_reason: why LOOKUP_PASS; REASON_NOT_STORED for LOOKUP_CACHE. */

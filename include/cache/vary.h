@@ -6,6 +6,11 @@
  * requests that the origin could tell apart have one text. The cookies that the site has in its key
  * follow in the same form, "=;name: ..." each, with their "=" before the value.
  *
+ * Of a QUERY (RFC 10008) its content and what describes it follow: "=?content-type: ..." and so on,
+ * with
+ * "=?" before the content itself, whose bytes other than printable ASCII, and "%", are "%xx":
+ * whole, for a hash that attackers can make collide would not do.
+ *
  * Then it holds a line for every nominated field: "name: value LF", or "name LF" when the
  * request did not have it. Values have their field lines joined by ", " and the blanks around
  * commas made one way; fields that are no lists stay as they were. "name:~value LF" has a
@@ -29,6 +34,10 @@ MUST_USE enum err cache_keyed_build(struct arena *arena, const char *const *name
 MUST_USE enum err
 cache_keyed_add_cookies(struct arena *arena, const char *const *cookies, size_t cookies_n,
                         const struct http_fields *request, struct slice *keyed);
+
+/* Adds a QUERY's content. ERR_NOMEM. */
+MUST_USE enum err cache_keyed_add_query(struct arena *arena, const struct http_request *request,
+                                        struct slice content, struct slice *keyed);
 
 /* `keyed` and the nominated names (lower case, sorted, once each) with the request's values, blanks
  * normalised, as stored in cache_object.vary. `normalise`: preferences in their normal form.

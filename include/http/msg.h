@@ -15,6 +15,7 @@ enum http_method {
     METHOD_DELETE,
     METHOD_OPTIONS,
     METHOD_PATCH,
+    METHOD_QUERY, /* RFC 10008 */
     METHOD_TRACE,
     METHOD_CONNECT,
     METHOD_PURGE /* brink's own */

@@ -15,6 +15,7 @@ struct feed_plan {
     struct slice scheme, host, keyed;
     uint32_t search; /* the fill's key is the common one by this rule; 0: the URL's own */
     const struct sock_addr *peer;
+    struct slice body;        /* of the request, whole; copied. Empty: none, or feed_send_body */
     struct slice upgrade;     /* protocols to ask for, copied; only with `pass` */
     bool pass;                /* relay as it is: conditions go on, nothing is stored */
     enum cache_reason reason; /* for `pass`: why */

@@ -28,6 +28,7 @@ struct feed {
     struct slice scheme, host, keyed;
     uint32_t search;
     struct sock_addr peer;
+    struct slice body; /* of the request, when it was whole from the start */
     struct slice upgrade;
     bool pass, stale_if_error, unsliced;
     enum cache_reason reason;

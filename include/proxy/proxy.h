@@ -20,6 +20,7 @@ struct site_settings {
     struct cache_settings cache;
     bool pass;                /* never look up nor store */
     bool status_key;          /* Cache-Status tells the key */
+    uint64_t query_body_max_len; /* of a QUERY that is looked up; larger ones are passed */
     uint64_t slice_above_len; /* larger bodies are kept in slices; 0: none */
     uint64_t slice_len;
     const char *const *key_fields; /* names, lower case: part of the key, so passed on */

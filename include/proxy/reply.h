@@ -6,7 +6,7 @@
 #include "proxy/request.h"
 
 /* What may be asked of any target here; the origin may allow less. */
-#define REPLY_ALLOW "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+#define REPLY_ALLOW "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY"
 
 /* A response to be sent: head, and where its body is. */
 struct reply_source {

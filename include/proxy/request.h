@@ -2,6 +2,7 @@
  * state machine, the same for every protocol. What carries it (proxy/h1_conn) parses, calls in, and
  * sends what `reply` and `deliver` say.
  *
+ *   VET -> COLLECT -> LOOKUP        a QUERY whose content is part of what it is looked up by
  *   VET -> LOOKUP -> REPLY            a stored response does
  *             |----> PARKED -> REPLY  an object is on its way in, for this request or another's
  *             |         '---> TUNNEL  the origin changed to another protocol
@@ -24,7 +25,8 @@ struct request_sliced;
 
 /* state, handler, may be followed by */
 #define REQUEST_STATES(X)                                                                          \
-    X(VET, request_on_vet, TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))                         \
+    X(VET, request_on_vet, TO(COLLECT) | TO(LOOKUP) | TO(ALONE) | TO(PURGE) | TO(REPLY))           \
+    X(COLLECT, request_on_collect, TO(LOOKUP) | TO(ALONE) | TO(REPLY))                             \
     X(LOOKUP, request_on_lookup, TO(PARKED) | TO(ALONE) | TO(SLICES) | TO(REPLY))                  \
     X(ALONE, request_on_alone, TO(PARKED) | TO(REPLY))                                             \
     X(PARKED, on_parked, TO(LOOKUP) | TO(ALONE) | TO(SLICES) | TO(TUNNEL) | TO(REPLY))             \
@@ -62,6 +64,15 @@ struct reply {
 };
 
 enum { REQUEST_EXTRA_MAX = 1024 };
+
+/* The content of a QUERY, as far as it was collected. */
+struct request_query {
+    char *text; /* in the request's arena */
+    size_t len, cap;
+    size_t sent_len;      /* of what turned out too large to be whole */
+    bool whole;           /* it is, and part of `keyed` */
+    bool over, too_large; /* no more will come; it goes to the origin as it comes */
+};
 
 struct request {
     uint32_t tag;
@@ -102,6 +113,7 @@ struct request {
     uint64_t gone;                 /* generation of the partial object that proved to be over */
     uint8_t changes_n;             /* how many did */
     bool unsliced;                 /* the origin serves no ranges: the whole is fetched */
+    struct request_query query;
     struct purge_job *purge;
     struct loop_timer timer;
 
@@ -131,6 +143,9 @@ void request_refuse(struct request *req, enum err rc, const char *why);
  * client's.
  */
 bool request_count_refusal(enum err rc, const char *why);
+
+/* Somebody waits for body bytes of the client. */
+bool request_takes_body(const struct request *req);
 
 /* Body bytes of the client; *out_taken < data.len: the rest after on_body_wanted. What nobody wants
  * is taken and dropped; then the connection must close. */

@@ -1,6 +1,7 @@
 /* The inside of a request's state machine. For src/proxy/request*.c alone: request.c holds the
- * table, the loop and PARKED, request_vet.c the first state, request_lookup.c LOOKUP and ALONE,
- * request_slices.c SLICES, request_purge.c the purge, request_log.c the line for the log. */
+ * table, the loop and PARKED, request_vet.c the first state, request_query.c COLLECT,
+ * request_lookup.c LOOKUP and ALONE, request_slices.c SLICES, request_purge.c the purge,
+ * request_log.c the line for the log. */
 #ifndef BRINK_PROXY_REQUEST_IMPL_H
 #define BRINK_PROXY_REQUEST_IMPL_H
 
@@ -27,11 +28,20 @@ enum step request_goto(struct request *req, enum request_state next);
 enum step request_answer_error(struct request *req, enum err rc, const char *why);
 void request_run(struct request *req); /* until a state waits; may end the request */
 
-enum step request_on_vet(struct request *req);    /* VET */
-enum step request_on_lookup(struct request *req); /* LOOKUP */
-enum step request_on_alone(struct request *req);  /* ALONE */
-enum step request_on_purge(struct request *req);  /* PURGE */
-enum step request_on_slices(struct request *req); /* SLICES */
+enum step request_on_vet(struct request *req);     /* VET */
+enum step request_on_collect(struct request *req); /* COLLECT */
+enum step request_on_lookup(struct request *req);  /* LOOKUP */
+enum step request_on_alone(struct request *req);   /* ALONE */
+enum step request_on_purge(struct request *req);   /* PURGE */
+enum step request_on_slices(struct request *req);  /* SLICES */
+
+/* --- request_query.c --- */
+
+/* Keep this for looking up. False: it is too much, or no memory is left; the request has gone on.
+ */
+bool request_collect(struct request *req, struct slice data);
+/* What was kept of content that became too large goes before the rest. False: not all is taken. */
+bool request_send_collected(struct request *req);
 
 /* --- request_lookup.c --- */
 

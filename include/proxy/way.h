@@ -46,6 +46,11 @@ struct search_rules;
 void way_find(struct search_rules *rules, struct store_reader *reader, struct arena *arena,
               struct store_key *key, struct lookup_question *question, struct lookup_finding *out);
 
+/* Under what proxy/unstorable remembers it: the URL, but of a QUERY its content too, lest it speak
+ * for others. */
+struct store_hash
+way_unstorable_hash(const struct store_key *key, enum http_method method, struct slice keyed);
+
 /* May this request be answered from an object on its way in? */
 enum way_join {
     WAY_JOIN_WAIT,   /* its head will tell */

@@ -141,9 +141,9 @@ check_request(const struct cache_settings *settings, const struct http_request *
 {
     struct cachectl cc;
 
-    if (request->method != METHOD_GET)
+    if (request->method != METHOD_GET && request->method != METHOD_QUERY)
         return REASON_METHOD;
-    if (fresh_has_body(request))
+    if (request->method == METHOD_GET && fresh_has_body(request))
         return REASON_REQUEST_BODY;
     if (settings->client_no_cache) { /* advisory, RFC 9111 section 5.2.1 */
         cachectl_parse(&request->fields, &cc);

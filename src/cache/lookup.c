@@ -5,11 +5,21 @@
 
 #include "cache/validate.h"
 
+/* RFC 10008 section 2: content and what it is. Without them it fails, but that is for the origin to
+ * say. */
+static bool
+is_whole_query(const struct http_request *request)
+{
+    return fresh_has_body(request) && http_fields_has(&request->fields, HTTP_CONTENT_TYPE);
+}
+
 enum lookup_kind
 lookup_classify(const struct http_request *request, enum cache_reason *out_reason)
 {
     *out_reason = REASON_NOT_STORED;
-    if (request->method != METHOD_GET && request->method != METHOD_HEAD)
+    if (request->method == METHOD_QUERY)
+        *out_reason = is_whole_query(request) ? REASON_NOT_STORED : REASON_METHOD;
+    else if (request->method != METHOD_GET && request->method != METHOD_HEAD)
         *out_reason = REASON_METHOD;
     else if (fresh_has_body(request))
         *out_reason = REASON_REQUEST_BODY;

@@ -135,6 +135,13 @@ is_ascending(const struct range_set *set)
     return true;
 }
 
+/* RFC 9110 section 14.2 defines them for GET; RFC 10008 has them for QUERY as for GET. */
+static bool
+has_ranges(enum http_method method)
+{
+    return method == METHOD_GET || method == METHOD_QUERY;
+}
+
 enum range_result
 range_resolve(const struct http_request *request, const struct cache_object *object,
               uint64_t body_len, int64_t now_s, unsigned parts_max, struct range_set *out)
@@ -145,7 +152,7 @@ range_resolve(const struct http_request *request, const struct cache_object *obj
     size_t n;
     enum err rc;
 
-    if (field == NULL || request->method != METHOD_GET || object->status != 200 ||
+    if (field == NULL || !has_ranges(request->method) || object->status != 200 ||
         http_fields_next(&request->fields, field) != NULL)
         return RANGE_WHOLE;
     ASSERT(parts_max <= RANGE_PARTS_MAX);

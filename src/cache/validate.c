@@ -108,7 +108,8 @@ validate_request(const struct http_request *request, const struct cache_object *
 {
     bool unmodified;
 
-    if (request->method != METHOD_GET && request->method != METHOD_HEAD)
+    if (request->method != METHOD_GET && request->method != METHOD_HEAD &&
+        request->method != METHOD_QUERY)
         return VALIDATE_SEND;
     if (object->status < 200 || object->status > 299)
         return VALIDATE_SEND; /* RFC 9110 section 13.2.1 */

@@ -27,6 +27,7 @@ http_method_from(struct slice text)
         return slice_is(text, "PATCH")   ? METHOD_PATCH
                : slice_is(text, "TRACE") ? METHOD_TRACE
                : slice_is(text, "PURGE") ? METHOD_PURGE
+               : slice_is(text, "QUERY") ? METHOD_QUERY
                                          : METHOD_OTHER;
     case 6:
         return slice_is(text, "DELETE") ? METHOD_DELETE : METHOD_OTHER;
@@ -43,7 +44,7 @@ bool
 http_method_is_safe(enum http_method method)
 {
     return method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS ||
-           method == METHOD_TRACE;
+           method == METHOD_TRACE || method == METHOD_QUERY;
 }
 
 bool

@@ -30,7 +30,8 @@ asks_precondition(const struct http_request *request, bool reads)
     return false;
 }
 
-/* Ranges are defined for GET (RFC 9110 section 14.2); HEAD is answered as GET is. */
+/* Ranges are defined for GET (RFC 9110 section 14.2) and for QUERY as for GET (RFC 10008); HEAD is
+ * answered as GET is. */
 static void
 note_range(const struct http_request *request, struct asked *out)
 {
@@ -49,7 +50,8 @@ note_range(const struct http_request *request, struct asked *out)
 void
 asked_for(const struct http_request *request, bool pass, bool validating, struct asked *out)
 {
-    bool reads = request->method == METHOD_GET || request->method == METHOD_HEAD;
+    bool reads = request->method == METHOD_GET || request->method == METHOD_HEAD ||
+                 request->method == METHOD_QUERY;
 
     *out = (struct asked){.is_head = request->method == METHOD_HEAD, .not_modified = validating};
     if (!pass) {

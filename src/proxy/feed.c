@@ -341,6 +341,20 @@ body_framing(const struct http_request *request)
     return fresh_has_body(request) ? request->framing : FRAMING_NONE;
 }
 
+/* What is there whole goes with the head, and again with it when a kept connection had gone. */
+static enum err
+append_body(struct feed *feed, struct slice *head)
+{
+    char *whole = arena_alloc(&feed->arena, head->len + feed->body.len);
+
+    if (whole == NULL)
+        return ERR_NOMEM;
+    memcpy(whole, head->ptr, head->len);
+    memcpy(whole + head->len, feed->body.ptr, feed->body.len);
+    *head = slice_of(whole, head->len + feed->body.len);
+    return OK;
+}
+
 static enum err
 start_fetch(struct feed *feed)
 {
@@ -369,16 +383,19 @@ start_fetch(struct feed *feed)
         .as_it_came = feed->site->pass,
         .upgrade = feed->upgrade,
     };
-    struct fetch_request request = {.method = feed->request.method,
-                                    .body_framing = body_framing(&feed->request),
-                                    .body_len = feed->request.content_length,
-                                    .upgrade = feed->upgrade};
+    struct fetch_request request = {
+        .method = feed->request.method,
+        .body_framing = feed->body.len > 0 ? FRAMING_NONE : body_framing(&feed->request),
+        .body_len = feed->request.content_length,
+        .upgrade = feed->upgrade};
     enum err rc = OK;
 
     if (feed->validating)
         rc = validate_conditions(&feed->arena, &feed->stale, &plan.conditions);
     if (rc == OK)
         rc = forward_head(&feed->arena, &plan, &request.head);
+    if (rc == OK && feed->body.len > 0)
+        rc = append_body(feed, &request.head);
     asked_for(&feed->request, feed->pass, feed->validating, &feed->asked);
     feed->request_ms = loop_now_ms();
     return rc == OK ? fetch_start(origin, &request, &events, feed, &feed->fetch) : rc;
@@ -408,11 +425,18 @@ feed_new(struct proxy *proxy, struct fill *fill, const struct feed_plan *plan, s
     feed->reason = plan->reason;
     feed->stale_if_error = plan->stale_if_error;
     feed->unsliced = plan->unsliced;
-    feed->body_whole = body_framing(plan->request) == FRAMING_NONE;
+    feed->body = plan->body;
+    feed->body_whole = plan->body.len > 0 || body_framing(plan->request) == FRAMING_NONE;
     feed->upgrade = plan->upgrade;
     rc = copy_request(feed, plan->request);
     if (rc == OK)
         rc = copy_slice(&feed->arena, &feed->upgrade);
+    if (rc == OK)
+        rc = copy_slice(&feed->arena, &feed->body);
+    if (plan->body.len > 0) { /* however it came */
+        feed->request.framing = FRAMING_LENGTH;
+        feed->request.content_length = plan->body.len;
+    }
     if (rc == OK && plan->pass && plan->request->method == METHOD_POST)
         rc = store_put_begin(proxy->shared->store, fill_key(fill), &feed->since);
     if (rc == OK && plan->stale != NULL)

@@ -9,6 +9,7 @@
 #include "cache/validate.h"
 #include "cache/vary.h"
 #include "proxy/unstorable.h"
+#include "proxy/way.h"
 
 /* RFC 9110 section 9.3.2: the length that a GET would have had. */
 static bool
@@ -58,15 +59,16 @@ static void
 note_storability(struct feed *feed, enum cache_reason reason)
 {
     struct unstorable *table = feed->proxy->shared->unstorable;
-    const struct store_hash *hash = &fill_key(feed->fill)->hash;
+    struct store_hash hash =
+        way_unstorable_hash(fill_key(feed->fill), feed->request.method, feed->keyed);
 
     if (reason == REASON_STORED) {
-        unstorable_forget(table, hash);
+        unstorable_forget(table, &hash);
         return;
     }
     STAT_INC(cache_unstorable);
     cache_reason_count(reason);
-    unstorable_note(table, hash, reason, loop_now_ms());
+    unstorable_note(table, &hash, reason, loop_now_ms());
 }
 
 /* Of a response that only passes: its age goes on, for caches before it count. */

@@ -304,7 +304,7 @@ drive_exchange(struct conn *conn, struct slice *input)
 {
     enum err rc = OK;
 
-    if (conn->body_open && conn->req->feed != NULL) {
+    if (conn->body_open && request_takes_body(conn->req)) {
         /* RFC 9110 section 10.1.1: not when content has come already. */
         if (conn->continue_due && input->len == 0 && !conn->replying)
             conn_put_interim(conn, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -333,7 +333,7 @@ await_input(struct conn *conn)
         }
         if (!conn->yielded)
             conn_await_head(conn, conn_input_len(conn) > 0);
-    } else if (conn->eof && conn->body_open && conn->req->feed != NULL && !conn->replying) {
+    } else if (conn->eof && conn->body_open && request_takes_body(conn->req) && !conn->replying) {
         conn_close(conn, true); /* the client left in the middle of its request */
         return;
     } else if (conn->body_open && !conn->replying && conn->untaken.len == 0) {
@@ -424,7 +424,7 @@ on_readable(struct conn *conn)
     }
     rc = conn_read(conn, &input);
     if (rc == OK) {
-        if (conn->req != NULL && !(conn->body_open && conn->req->feed != NULL))
+        if (conn->req != NULL && !(conn->body_open && request_takes_body(conn->req)))
             keep_pipelined(conn, input);
         else
             process(conn, input);

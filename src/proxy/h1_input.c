@@ -24,7 +24,7 @@ conn_input_len(const struct conn *conn)
 static bool
 takes_body(const struct conn *conn)
 {
-    return conn->req != NULL && conn->body_open && conn->req->feed != NULL;
+    return conn->req != NULL && conn->body_open && request_takes_body(conn->req);
 }
 
 static size_t

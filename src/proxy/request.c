@@ -375,6 +375,12 @@ void
 request_body(struct request *req, struct slice data, size_t *out_taken)
 {
     *out_taken = 0;
+    if (req->state == REQUEST_COLLECT && request_collect(req, data)) {
+        *out_taken = data.len;
+        return;
+    }
+    if (req->feed != NULL && !request_send_collected(req))
+        return; /* on_body_wanted will come */
     if (req->feed != NULL && feed_send_body(req->feed, data, out_taken) == OK)
         return;
     *out_taken = data.len; /* nobody reads it any more */
@@ -384,8 +390,18 @@ request_body(struct request *req, struct slice data, size_t *out_taken)
 void
 request_body_end(struct request *req)
 {
-    if (req->feed != NULL)
+    if (req->state == REQUEST_COLLECT) {
+        req->query.over = true;
+        request_run(req);
+    }
+    if (req->feed != NULL && !req->query.whole)
         feed_end_body(req->feed);
+}
+
+bool
+request_takes_body(const struct request *req)
+{
+    return req->feed != NULL || req->state == REQUEST_COLLECT;
 }
 
 /* What became of the response is counted where that is known: once for all who share it. */

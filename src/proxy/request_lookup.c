@@ -115,7 +115,8 @@ plan_feed(struct request *req, struct feed_plan *out)
         .keyed = req->keyed,
         .search = req->search,
         .peer = req->peer,
-        .unsliced = req->unsliced,
+        .body = req->query.whole ? slice_of(req->query.text, req->query.len) : SLICE_NONE,
+        .unsliced = req->unsliced || req->http.method == METHOD_QUERY,
     };
 }
 
@@ -133,8 +134,10 @@ revalidate_in_background(struct request *req, const struct lookup_finding *findi
     if (fill_open(req->proxy->shared->fills, &req->key, req->keyed, &fill, &created) != OK)
         return;
     if (created) {
-        get.method = METHOD_GET;
-        get.method_text = SLICE("GET");
+        if (get.method == METHOD_HEAD) {
+            get.method = METHOD_GET;
+            get.method_text = SLICE("GET");
+        }
         plan_feed(req, &plan);
         plan.request = &get;
         plan.stale = &finding->stored;
@@ -389,8 +392,9 @@ static enum lookup_way
 choose_way(const struct request *req, const struct lookup_finding *finding)
 {
     struct lookup_question question = question_of(req);
-    bool hit_for_miss = !finding->found && unstorable_is(req->proxy->shared->unstorable,
-                                                         &req->key.hash, loop_now_ms());
+    struct store_hash hash = way_unstorable_hash(&req->key, req->http.method, req->keyed);
+    bool hit_for_miss =
+        !finding->found && unstorable_is(req->proxy->shared->unstorable, &hash, loop_now_ms());
 
     return lookup_way(&question, finding, hit_for_miss);
 }

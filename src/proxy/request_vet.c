@@ -159,5 +159,7 @@ request_on_vet(struct request *req)
         return answer_options(req);
     if (http->method == METHOD_PURGE)
         return request_goto(req, REQUEST_PURGE);
-    return request_goto(req, req->kind == LOOKUP_PASS ? REQUEST_ALONE : REQUEST_LOOKUP);
+    if (req->kind == LOOKUP_PASS)
+        return request_goto(req, REQUEST_ALONE);
+    return request_goto(req, http->method == METHOD_QUERY ? REQUEST_COLLECT : REQUEST_LOOKUP);
 }

@@ -126,6 +126,20 @@ way_find(struct search_rules *rules, struct store_reader *reader, struct arena *
     *key = common.key;
 }
 
+struct store_hash
+way_unstorable_hash(const struct store_key *key, enum http_method method, struct slice keyed)
+{
+    struct store_hash hash = key->hash;
+
+    if (method == METHOD_QUERY) {
+        struct store_hash own = store_hash(keyed);
+
+        hash.lo ^= own.lo;
+        hash.hi ^= own.hi;
+    }
+    return hash;
+}
+
 /* It is whole, waits for its commit, and has what a condition is made of. */
 static bool
 can_be_validated(struct fill *fill, const struct cache_object *object)

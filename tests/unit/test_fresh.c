@@ -409,6 +409,7 @@ requests_that_store_nothing(void **state)
         {"9.3.2: HEAD", METHOD_HEAD, FRAMING_NONE, 0, "", REASON_METHOD},
         {"9.3.3: POST", METHOD_POST, FRAMING_NONE, 0, "", REASON_METHOD},
         {"9.3.7: OPTIONS", METHOD_OPTIONS, FRAMING_NONE, 0, "", REASON_METHOD},
+        {"10008 2.7: QUERY", METHOD_QUERY, FRAMING_LENGTH, 3, "", REASON_STORED},
         {"unknown method", METHOD_OTHER, FRAMING_NONE, 0, "", REASON_METHOD},
         {"body with a length", METHOD_GET, FRAMING_LENGTH, 3, "", REASON_REQUEST_BODY},
         {"body of no bytes", METHOD_GET, FRAMING_LENGTH, 0, "", REASON_STORED},

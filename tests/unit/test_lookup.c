@@ -36,6 +36,14 @@ kinds_of_requests(void **state)
         {"4: DELETE", METHOD_DELETE, FRAMING_NONE, 0, "", LOOKUP_PASS, REASON_METHOD},
         {"4: OPTIONS", METHOD_OPTIONS, FRAMING_NONE, 0, "", LOOKUP_PASS, REASON_METHOD},
         {"4: PATCH", METHOD_PATCH, FRAMING_NONE, 0, "", LOOKUP_PASS, REASON_METHOD},
+        {"10008 2.7: QUERY", METHOD_QUERY, FRAMING_LENGTH, 1, "Content-Type: a/b", LOOKUP_CACHE,
+         REASON_NOT_STORED},
+        {"10008 2.7: QUERY in chunks", METHOD_QUERY, FRAMING_CHUNKED, 0, "Content-Type: a/b",
+         LOOKUP_CACHE, REASON_NOT_STORED},
+        {"10008 2: QUERY without a type", METHOD_QUERY, FRAMING_LENGTH, 1, "", LOOKUP_PASS,
+         REASON_METHOD},
+        {"10008 2: QUERY without content", METHOD_QUERY, FRAMING_LENGTH, 0, "Content-Type: a/b",
+         LOOKUP_PASS, REASON_METHOD},
         {"4: unknown", METHOD_OTHER, FRAMING_NONE, 0, "", LOOKUP_PASS, REASON_METHOD},
     };
 

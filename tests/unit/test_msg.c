@@ -21,6 +21,7 @@ methods(void **state)
         {"POST", METHOD_POST, false, false},       {"PUT", METHOD_PUT, false, true},
         {"DELETE", METHOD_DELETE, false, true},    {"OPTIONS", METHOD_OPTIONS, true, true},
         {"PATCH", METHOD_PATCH, false, false},     {"TRACE", METHOD_TRACE, true, true},
+        {"QUERY", METHOD_QUERY, true, true},       {"Query", METHOD_OTHER, false, false},
         {"CONNECT", METHOD_CONNECT, false, false}, {"PURGE", METHOD_PURGE, false, true},
         {"get", METHOD_OTHER, false, false},       {"Get", METHOD_OTHER, false, false},
         {"GE", METHOD_OTHER, false, false},        {"GETS", METHOD_OTHER, false, false},

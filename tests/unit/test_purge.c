@@ -195,12 +195,13 @@ methods_that_invalidate(void **state)
         unsigned status;
         bool want;
     } cases[] = {
-        {METHOD_POST, 200, true},     {METHOD_POST, 201, true},    {METHOD_POST, 303, true},
-        {METHOD_POST, 399, true},     {METHOD_POST, 400, false},   {METHOD_POST, 404, false},
-        {METHOD_POST, 500, false},    {METHOD_POST, 100, false},   {METHOD_PUT, 204, true},
-        {METHOD_DELETE, 204, true},   {METHOD_DELETE, 503, false}, {METHOD_PATCH, 200, true},
-        {METHOD_OTHER, 200, true},    {METHOD_GET, 200, false},    {METHOD_HEAD, 200, false},
-        {METHOD_OPTIONS, 200, false}, {METHOD_TRACE, 200, false},  {METHOD_PURGE, 200, false},
+        {METHOD_POST, 200, true},   {METHOD_POST, 201, true},     {METHOD_POST, 303, true},
+        {METHOD_POST, 399, true},   {METHOD_POST, 400, false},    {METHOD_POST, 404, false},
+        {METHOD_POST, 500, false},  {METHOD_POST, 100, false},    {METHOD_PUT, 204, true},
+        {METHOD_DELETE, 204, true}, {METHOD_DELETE, 503, false},  {METHOD_PATCH, 200, true},
+        {METHOD_OTHER, 200, true},  {METHOD_GET, 200, false},     {METHOD_HEAD, 200, false},
+        {METHOD_QUERY, 200, false}, {METHOD_OPTIONS, 200, false}, {METHOD_TRACE, 200, false},
+        {METHOD_PURGE, 200, false},
     };
 
     (void)state;

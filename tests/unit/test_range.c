@@ -98,6 +98,7 @@ what_ranges_apply_to(void **state)
     } cases[] = {
         {"14.2: GET and 200", METHOD_GET, {.status = 200}, "", RANGE_PART},
         {"14.2: not HEAD", METHOD_HEAD, {.status = 200}, "", RANGE_WHOLE},
+        {"14.2: QUERY as GET", METHOD_QUERY, {.status = 200}, "", RANGE_PART},
         {"14.2: not 404", METHOD_GET, {.status = 404}, "", RANGE_WHOLE},
         {"14.2: not 203", METHOD_GET, {.status = 203}, "", RANGE_WHOLE},
         {"8.8.3.2: weak tags are equal only weakly",

@@ -44,6 +44,7 @@ rows_are_in_place(void **state)
         {REASON_METHOD, "METHOD", "method", ""},
         {REASON_BYPASS, "BYPASS", "bypass", ""},
         {REASON_REQUEST_NO_CACHE, "REQUEST_NO_CACHE", "request", "request-no-cache"},
+        {REASON_QUERY_CONTENT, "QUERY_CONTENT", "request", "query-content"},
         {REASON_PRECONDITION, "PRECONDITION", "request", "precondition"},
         {REASON_RANGE_MISS, "RANGE_MISS", "partial", ""},
         {REASON_HIT_FOR_MISS, "HIT_FOR_MISS", "uri-miss", "hit-for-miss"},

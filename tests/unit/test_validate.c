@@ -149,6 +149,8 @@ conditions_of_clients(void **state)
         assert_int_equal(validate_request(&request, &object, NOW_S), want);
         request.method = METHOD_HEAD;
         assert_int_equal(validate_request(&request, &object, NOW_S), want);
+        request.method = METHOD_QUERY;
+        assert_int_equal(validate_request(&request, &object, NOW_S), want);
         request.method = METHOD_POST;
         assert_int_equal(validate_request(&request, &object, NOW_S), VALIDATE_SEND);
         arena_fini(&arena);

@@ -134,6 +134,12 @@ def request_body(origin, edge):
     return edge.request("GET", "/a", body=b"x")
 
 
+@scenario("QUERY_CONTENT", settings={"site.query_body_max": "8"})
+def query_content(origin, edge):
+    origin.serve("/a", 200, FRESH, b"done")
+    return edge.request("QUERY", "/a", {"Content-Type": "text/plain"}, b"x" * 9)
+
+
 @scenario("BYPASS", settings={"site.pass": "yes"})
 def bypass(origin, edge):
     return answered(origin, edge, FRESH)
