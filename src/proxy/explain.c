@@ -89,14 +89,14 @@ static enum err
 parse(const struct proxy_settings *settings, struct arena *arena, struct slice head,
       struct explanation *out)
 {
-    struct h1_fault fault = {.why = "the head is too large"};
+    struct h1_fault fault = {0};
     size_t scanned = 0, len;
     enum err rc = h1_find_head(head.ptr, head.len, &settings->head_limits, &scanned, &len);
 
     if (rc == OK)
         rc = h1_parse_request(head, &settings->head_limits, arena, &out->http, &fault);
     out->refused = rc;
-    return rc == OK ? OK : refuse(out, rc, fault.why);
+    return rc == OK ? OK : refuse(out, rc, fault.why == NULL ? err_text(rc) : fault.why);
 }
 
 /* As request_on_vet does. out->refused tells whether it goes on. */

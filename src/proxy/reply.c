@@ -34,11 +34,14 @@ put_our_fields(struct request *req, const struct cache_object *object,
                const struct cache_status *status)
 {
     uint32_t age_s = object == NULL ? 0 : fresh_age_s(object, req->now_s);
-    struct cache_status shown = *status;
+    struct cache_status with_key;
     char line[CACHE_STATUS_MAX];
 
-    if (req->site != NULL && req->site->status_key)
-        shown.key = req->key.text;
+    if (req->site != NULL && req->site->status_key) {
+        with_key = *status;
+        with_key.key = req->key.text;
+        status = &with_key;
+    }
     req->extra_len = 0;
     if (age_s > 0 || status->hit) {
         reply_put(req, SLICE("Age: "));
@@ -48,7 +51,7 @@ put_our_fields(struct request *req, const struct cache_object *object,
     reply_put(req, SLICE("Via: 1.1 "));
     reply_put(req, slice_first(slice_from_str(req->proxy->settings->node_name), NODE_MAX));
     reply_put(req, SLICE("\r\n"));
-    reply_put(req, slice_of(line, cache_status_line(&shown, line)));
+    reply_put(req, slice_of(line, cache_status_line(status, line)));
 }
 
 static bool
