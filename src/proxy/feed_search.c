@@ -39,12 +39,14 @@ feed_place(struct feed *feed, const struct http_response *response, struct fill_
 {
     struct search_rules *rules = feed->proxy->shared->search;
     char buf[CACHE_SEARCH_RULE_MAX];
-    struct slice rule = rule_of(feed, head->object.status, &response->fields, buf);
+    struct slice rule = SLICE_NONE;
     struct store_key own, key;
     bool is_new = false;
     uint64_t birth;
     enum err rc;
 
+    if (feed->request.method == METHOD_GET)
+        rule = rule_of(feed, head->object.status, &response->fields, buf);
     if (rule.len == 0 && feed->search == 0)
         return OK; /* as nearly always */
     rc = cache_key_build(&feed->arena, feed->scheme, feed->host, feed->request.path,
