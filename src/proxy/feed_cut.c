@@ -10,9 +10,8 @@
 
 #include "base/stats.h"
 #include "cache/partial.h"
-#include "cache/range.h"
-#include "cache/validate.h"
 #include "proxy/slice_feed.h"
+#include "proxy/way.h"
 
 /* So many slices come in any case: who waits for the head may not have begun to read. */
 enum { UNREAD_MAX = 2 };
@@ -33,23 +32,13 @@ static bool
 wants_beginning(const struct feed *feed)
 {
     const struct cache_object *object = &feed->head.object;
-    int64_t now_s = loop_wall_s();
     struct range_set set;
 
-    if (feed->on_ended == NULL ||
-        validate_request(&feed->request, object, now_s) == VALIDATE_NOT_MODIFIED)
+    if (feed->on_ended == NULL)
         return false;
-    switch (range_resolve(&feed->request, object, object->whole_len, now_s,
-                          feed->proxy->settings->ranges_max, &set)) {
-    case RANGE_PART:
-        return set.parts[0].first < object->slice_len;
-    case RANGE_UNSATISFIABLE:
-        return false;
-    case RANGE_WHOLE:
-    case RANGE_EXCESSIVE:
-        return true;
-    }
-    UNREACHABLE();
+    (void)way_parts(&feed->request, object, object->whole_len, feed->proxy->settings->ranges_max,
+                    loop_wall_s(), &set);
+    return set.n > 0 && set.parts[0].first < object->slice_len;
 }
 
 static bool
