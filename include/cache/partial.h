@@ -13,8 +13,10 @@
 #include "http/msg.h"
 
 /* Can parts of this response be had and told to be of one representation? A 200 with one strong
- * entity tag from an origin that says it serves ranges. `object`: from fresh_admit. */
-bool partial_suits(const struct http_response *response, const struct cache_object *object);
+ * entity tag from an origin that says it serves ranges; `unsaid`: or says nothing of them (RFC 9110
+ * section 14.3: it may serve them all the same). `object`: from fresh_admit. */
+bool
+partial_suits(const struct http_response *response, const struct cache_object *object, bool unsaid);
 
 /* Make `object` the master of a body of `whole_len` bytes, above 0. `slice_len`: as configured,
  * `object_max_len`: what the store takes; slices are whole pieces of the store. */

@@ -5,11 +5,13 @@
 #include "http/field.h"
 
 static bool
-serves_ranges(const struct http_fields *fields)
+serves_ranges(const struct http_fields *fields, bool unsaid)
 {
     struct http_list list;
     struct slice unit;
 
+    if (!http_fields_has(fields, HTTP_ACCEPT_RANGES))
+        return unsaid;
     http_list_begin(&list, fields, HTTP_ACCEPT_RANGES);
     while (http_list_next(&list, &unit))
         if (slice_is_nocase(unit, "bytes"))
@@ -18,12 +20,12 @@ serves_ranges(const struct http_fields *fields)
 }
 
 bool
-partial_suits(const struct http_response *response, const struct cache_object *object)
+partial_suits(const struct http_response *response, const struct cache_object *object, bool unsaid)
 {
     struct http_etag etag;
 
     return response->status == 200 && http_etag_parse(object->etag, &etag) && !etag.weak &&
-           serves_ranges(&response->fields);
+           serves_ranges(&response->fields, unsaid);
 }
 
 void

@@ -124,14 +124,15 @@ judge_length(struct feed *feed, const struct http_response *response, struct fil
     struct proxy_shared *shared = feed->proxy->shared;
     uint64_t object_max_len = store_object_max_len(shared->store);
     uint64_t above_len = feed->site->slice_above_len;
+    bool too_large = head->length > object_max_len; /* then a try costs less than doing without */
 
-    if (above_len != 0 && (head->length > above_len || head->length > object_max_len) &&
-        !feed->pass && !feed->unsliced && partial_suits(response, &head->object) &&
+    if (above_len != 0 && (head->length > above_len || too_large) && !feed->pass &&
+        !feed->unsliced && partial_suits(response, &head->object, too_large) &&
         !unstorable_is(shared->unsliceable, &fill_key(feed->fill)->hash, loop_now_ms())) {
         partial_begin(&head->object, head->length, feed->site->slice_len, object_max_len,
                       proxy_nonce(shared));
         STAT_INC(partial_objects);
-    } else if (head->length > object_max_len) {
+    } else if (too_large) {
         head->reason = REASON_TOO_LARGE;
     }
 }

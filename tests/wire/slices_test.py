@@ -470,6 +470,29 @@ def test_an_origin_without_ranges_that_is_not_remembered(origin, edge):
     assert len(large.requests) == 3
 
 
+def test_an_origin_that_does_not_say_that_it_serves_ranges(origin, edge):
+    """RFC 9110 section 14.3: tried with what cannot be stored whole; its answer shows it."""
+    large = Large(GIB)
+    del large.fields["Accept-Ranges"]
+    origin.serve_with(PATH, large)
+    for first in (GIB // 2, GIB // 2 + 200):
+        expect_range(ask(edge, first, first + 100), large, first, first + 100)
+    assert len(large.ranges()) == 1
+    edge.expect_stats(partial_objects=1)
+
+
+def test_an_origin_that_neither_says_so_nor_does(origin, edge):
+    """It sends the whole whatever is asked for; brink passes that on, and tries once."""
+    large = Large(16 * MIB, ranged=False)
+    del large.fields["Accept-Ranges"]
+    origin.serve_with(PATH, large)
+    for _ in range(2):
+        response = ask(edge, 9 * MIB, 9 * MIB + 10)
+        assert response.status == 200
+        assert response.body == part_of("first", 0, large.length)
+    edge.expect_stats(partial_objects=1, partial_unranged=1)
+
+
 @pytest.mark.parametrize("fields", [{"Accept_Ranges": "none"}, {"ETag": 'W/"first"'}])
 def test_what_is_not_kept_in_slices(origin, edge, fields):
     """No ranges, or no strong validator: the whole is one object."""
