@@ -77,8 +77,10 @@ is_named(struct slice name, const char *pattern)
 static bool
 is_among(struct slice name, const char *const *patterns, size_t n)
 {
+    char first = name.len > 0 ? name.ptr[0] : '\0';
+
     for (size_t i = 0; i < n; i++)
-        if (is_named(name, patterns[i]))
+        if ((patterns[i][0] == first || patterns[i][0] == '*') && is_named(name, patterns[i]))
             return true;
     return false;
 }

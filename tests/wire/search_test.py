@@ -323,4 +323,5 @@ def test_a_flood_of_paths_is_bounded(site):
     """Rules of other paths may be lost, nothing else."""
     for i in range(300):
         site.edge.get(f"/p{i}?utm=1")
+    site.edge.wait_stored(300)
     assert site.ask("/a?utm=1") == "/a?utm=1" and site.ask("/a?utm=2") == "/a?utm=1"
