@@ -18,10 +18,11 @@ struct site_settings {
     size_t hosts_n;
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
-    bool pass;                /* never look up nor store */
-    bool status_key;          /* Cache-Status tells the key */
+    uint32_t hit_for_miss_s;     /* how long a key is remembered as not storable */
+    bool pass;                   /* never look up nor store */
+    bool status_key;             /* Cache-Status tells the key */
     uint64_t query_body_max_len; /* of a QUERY that is looked up; larger ones are passed */
-    uint64_t slice_above_len; /* larger bodies are kept in slices; 0: none */
+    uint64_t slice_above_len;    /* larger bodies are kept in slices; 0: none */
     uint64_t slice_len;
     const char *const *key_fields; /* names, lower case: part of the key, so passed on */
     size_t key_fields_n;
@@ -50,7 +51,6 @@ struct proxy_settings {
     unsigned conn_requests_max;    /* on one connection; 0: no limit */
     unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
     uint64_t fill_window_len;      /* memory for one object on its way in */
-    unsigned unstorable_ms;        /* how long a key is remembered as not storable */
     unsigned ranges_max;           /* of one request; more are answered with the whole */
     const char *node_name;         /* in Via and Cache-Status: a token */
     const struct sock_net *purge_from; /* who may PURGE on the traffic port */

@@ -8,10 +8,10 @@
 
 struct unstorable;
 
-MUST_USE enum err unstorable_new(unsigned keep_ms, struct unstorable **out);
+MUST_USE enum err unstorable_new(struct unstorable **out);
 void unstorable_free(struct unstorable **slot);
 void unstorable_note(struct unstorable *table, const struct store_hash *hash,
-                     enum cache_reason reason, uint64_t now_ms);
+                     enum cache_reason reason, uint64_t now_ms, uint32_t keep_s);
 void unstorable_forget(struct unstorable *table, const struct store_hash *hash);
 bool unstorable_is(const struct unstorable *table, const struct store_hash *hash, uint64_t now_ms);
 /* The same, and for how long it is remembered still, and why it was not stored. */

@@ -68,7 +68,7 @@ note_storability(struct feed *feed, enum cache_reason reason)
     }
     STAT_INC(cache_unstorable);
     cache_reason_count(reason);
-    unstorable_note(table, &hash, reason, loop_now_ms());
+    unstorable_note(table, &hash, reason, loop_now_ms(), feed->site->hit_for_miss_s);
 }
 
 /* Of a response that only passes: its age goes on, for caches before it count. */

@@ -47,9 +47,9 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     shared->settings = settings;
     rc = fill_table_new(store, settings->fill_window_len, &shared->fills);
     if (rc == OK)
-        rc = unstorable_new(settings->unstorable_ms, &shared->unstorable);
+        rc = unstorable_new(&shared->unstorable);
     if (rc == OK)
-        rc = unstorable_new(settings->unstorable_ms, &shared->unsliceable);
+        rc = unstorable_new(&shared->unsliceable);
     if (rc == OK)
         rc = search_rules_new(&shared->search);
     if (rc == OK)

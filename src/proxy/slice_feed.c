@@ -29,7 +29,7 @@ struct slice_feed {
     struct store_key key; /* the master's */
     struct cache_object master;
     struct slice labels; /* as bytes */
-    const struct cache_settings *cache;
+    const struct site_settings *site;
     uint64_t number;
 
     /* the master is on its way out; then the fill fails with `rc` */
@@ -156,7 +156,7 @@ publish(struct slice_feed *feed, const struct http_response *response)
     head.labels = (const uint64_t *)(const void *)feed->labels.ptr;
     head.labels_n = feed->labels.len / sizeof(uint64_t);
     head.fwd_status = response->status;
-    head.reason = fresh_admit_part(feed->cache, &response->fields);
+    head.reason = fresh_admit_part(&feed->site->cache, &response->fields);
     rc = fill_publish(feed->fill, &head);
     if (rc != OK)
         fail_feed(feed, rc, err_text(rc));
@@ -191,7 +191,7 @@ on_head(void *arg, const struct http_response *response)
     case SLICE_UNRANGED:
         STAT_INC(partial_unranged);
         unstorable_note(feed->proxy->shared->unsliceable, &feed->key.hash, REASON_PARTIAL,
-                        loop_now_ms());
+                        loop_now_ms(), feed->site->hit_for_miss_s);
         drop_master(feed, ERR_ORIGIN_UNRANGED);
         return;
     case SLICE_FAILED:
@@ -295,7 +295,7 @@ copy_plan(struct slice_feed *feed, const struct slice_plan *plan)
     struct slice labels = slice_of(plan->labels, plan->labels_n * sizeof(uint64_t));
     enum err rc = arena_copy(&feed->arena, labels, &feed->labels); /* first, so aligned */
 
-    feed->cache = &plan->site->cache;
+    feed->site = plan->site;
     feed->key.hash = plan->key->hash;
     feed->master = *plan->master;
     feed->master.tags = SLICE_NONE;

@@ -8,20 +8,18 @@ enum { UNSTORABLE_SLOTS = 16384, REASON_BITS = 6 };
 static_assert((int)REASON_COUNT <= 1 << REASON_BITS, "a reason fits");
 
 struct unstorable {
-    unsigned keep_ms;
     struct {
         _Atomic uint64_t mark, until; /* until: milliseconds << REASON_BITS | reason */
     } slots[UNSTORABLE_SLOTS];
 };
 
 enum err
-unstorable_new(unsigned keep_ms, struct unstorable **out)
+unstorable_new(struct unstorable **out)
 {
     struct unstorable *table = mem_zalloc(sizeof(*table));
 
     if (table == NULL)
         return ERR_NOMEM;
-    table->keep_ms = keep_ms;
     *out = table;
     return OK;
 }
@@ -35,12 +33,13 @@ unstorable_free(struct unstorable **slot)
 
 void
 unstorable_note(struct unstorable *table, const struct store_hash *hash, enum cache_reason reason,
-                uint64_t now_ms)
+                uint64_t now_ms, uint32_t keep_s)
 {
     size_t i = hash->lo % UNSTORABLE_SLOTS;
+    uint64_t until_ms = now_ms + (uint64_t)keep_s * 1000;
 
     atomic_store_explicit(&table->slots[i].mark, hash->hi, memory_order_relaxed);
-    atomic_store_explicit(&table->slots[i].until, (now_ms + table->keep_ms) << REASON_BITS | reason,
+    atomic_store_explicit(&table->slots[i].until, until_ms << REASON_BITS | reason,
                           memory_order_relaxed);
 }
 

@@ -21,7 +21,6 @@ static const struct site_settings sites[] = {
     {.name = "rest", .pass = true},
 };
 static const struct proxy_settings settings = {.head_limits = {8192, 32768, 100},
-                                               .unstorable_ms = 60000,
                                                .watch = {16, 16, 0, 1 << 20},
                                                .fill_window_len = 1,
                                                .node_name = "brink",
@@ -85,7 +84,7 @@ set_up(void **state)
     assert_int_equal(proxy_shared_new(bench->store, &settings, &bench->shared), OK);
     put(bench, "http://a.test/x", "de");
     put(bench, "http://a.test/x", "fr");
-    unstorable_note(bench->shared->unstorable, &key.hash, REASON_PRIVATE, loop_now_ms());
+    unstorable_note(bench->shared->unstorable, &key.hash, REASON_PRIVATE, loop_now_ms(), 60);
     *state = bench;
     return 0;
 }

@@ -248,7 +248,7 @@ fill_settings(struct bench *bench)
                                              .between_bytes_ms = 3000,
                                              .head_limits = limits,
                                              .body_limits = body_limits};
-    bench->site = (struct site_settings){.name = "s"};
+    bench->site = (struct site_settings){.name = "s", .hit_for_miss_s = 1};
     bench->settings = (struct proxy_settings){.head_limits = limits,
                                               .body_limits = body_limits,
                                               .head_ms = 3000,
@@ -260,7 +260,6 @@ fill_settings(struct bench *bench)
                                               .pipeline_burst = 32,
                                               .waiters_ms = 3000,
                                               .fill_window_len = 1, /* the least there is */
-                                              .unstorable_ms = 1000,
                                               .node_name = "brink",
                                               .origins = &bench->origin,
                                               .origins_n = 1,

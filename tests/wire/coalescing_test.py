@@ -199,6 +199,134 @@ def test_what_was_uncacheable_is_not_queued_behind_itself(origin, edge):
     assert [client.read_response().body for client in clients] == [b"again", b"again"]
 
 
+UNSHARED = {
+    "private": {"Cache-Control": "private, max-age=60"},
+    "no-store": {"Cache-Control": "no-store"},
+    "nothing said": {},
+    "a cookie": {**FRESH, "Set-Cookie": "a=b"},
+    "Vary: *": {**FRESH, "Vary": "*"},
+    "a passing error": {},
+}
+
+
+@pytest.mark.parametrize("fields", UNSHARED.values(), ids=UNSHARED.keys())
+def test_waiters_for_what_is_not_shared_fetch_at_the_same_time(origin, edge, request, fields):
+    """N waiters are N requests at the origin side by side, before the first answer is whole; who comes
+    later does not wait at all."""
+    status = 503 if "error" in request.node.name else 200
+    first = edge.client()
+    first.send_request("GET", "/a")
+    held = origin.next_request()
+    waiters = [join_fill(edge, "/a", already=i) for i in range(8)]
+    held.start(status, fields, length=3)
+    answers = [origin.next_request() for _ in waiters]
+    late = edge.client()
+    late.send_request("GET", "/a")
+    answers.append(origin.next_request())
+    for i, own in enumerate(answers):
+        own.reply(status, fields, b"own %d" % i)
+    held.send(b"one")
+    held.finish()
+    assert first.read_response().body == b"one"
+    bodies = {client.read_response().body for client in [*waiters, late]}
+    assert bodies == {b"own %d" % i for i in range(9)}
+    edge.expect_stats(cache_collapsed=8, origin_requests=10, store_objects=0, fills_open=0)
+
+
+def test_waiters_of_many_variants_fetch_at_the_same_time(origin, edge):
+    """RFC 9111 section 4.1: each whose fields differ goes on by itself, and its answer is stored."""
+    vary = {**FRESH, "Vary": "X-V"}
+    first = edge.client()
+    first.send_request("GET", "/a", {"X-V": "0"})
+    held = origin.next_request()
+    waiters = [join_fill(edge, "/a", {"X-V": str(i + 1)}, already=i) for i in range(5)]
+    held.start(200, vary, length=1)
+    for _ in waiters:
+        own = origin.next_request()
+        own.reply(200, vary, own["X-V"].encode())
+    held.send(b"0")
+    held.finish()
+    assert [c.read_response().body for c in [first, *waiters]] == [b"%d" % i for i in range(6)]
+    edge.wait_stored(6)
+    for i in range(6):
+        assert edge.get("/a", {"X-V": str(i)}).cache_status.hit
+
+
+@pytest.mark.parametrize("ttl, remembered", [("1m", True), ("0", False)])
+def test_how_long_it_is_remembered_is_the_sites_to_say(origin, start_edge, ttl, remembered):
+    edge = start_edge(origin=origin.url, settings={"site.hit_for_miss_ttl": ttl})
+    origin.serve("/a", 200, {"Cache-Control": "private"}, b"x")
+    edge.get("/a")
+    origin.forget("/a")
+    clients = [edge.client(), edge.client()]
+    clients[0].send_request("GET", "/a")
+    held = origin.next_request()
+    clients[1].send_request("GET", "/a")
+    if remembered:
+        origin.next_request().reply(200, {}, b"y")
+    else:
+        edge.wait_for(cache_collapsed=1)
+    held.reply(200, FRESH, b"y")
+    assert [client.read_response().body for client in clients] == [b"y", b"y"]
+
+
+def test_what_is_stored_again_is_shared_again(origin, edge):
+    """A storable answer ends the memory."""
+    origin.serve("/a", 200, {"Cache-Control": "private"}, b"x")
+    edge.get("/a")
+    origin.serve("/a", 200, FRESH, b"y")
+    assert edge.get("/a").body == b"y"
+    edge.wait_stored(1)
+    edge.purge(files=["http://site.test/a"])
+    origin.forget("/a")
+    first = edge.client()
+    first.send_request("GET", "/a")
+    held = origin.next_request()
+    second = join_fill(edge, "/a")
+    held.reply(200, FRESH, b"z")
+    assert [first.read_response().body, second.read_response().body] == [b"z", b"z"]
+
+
+@pytest.mark.edge(settings={"waiters_timeout": "1s"})
+def test_waiting_has_a_limit_and_then_each_fetches_alone(origin, edge):
+    first = edge.client()
+    first.send_request("GET", "/a")
+    held = origin.next_request()
+    waiters = [join_fill(edge, "/a", already=i) for i in range(3)]
+    answers = [origin.next_request() for _ in waiters]
+    for i, own in enumerate(answers):
+        own.reply(200, FRESH, b"own %d" % i)
+    assert {w.read_response().body for w in waiters} == {b"own 0", b"own 1", b"own 2"}
+    held.reply(200, FRESH, b"late")
+    assert first.read_response().body == b"late"
+    edge.expect_stats(origin_requests=4, fill_waiters=0)
+
+
+@pytest.mark.edge(settings={"waiters_timeout": "1s"})
+def test_the_limit_is_for_the_head_not_for_the_body(origin, edge):
+    """Who is streamed stays, however slow the origin is."""
+    first = edge.client()
+    first.send_request("GET", "/a")
+    held = origin.next_request()
+    follower = join_fill(edge, "/a")
+    held.start(200, FRESH, length=8)
+    held.send(b"0123")
+    assert follower.read_body(4) == b"0123"
+    other = edge.client()  # its second has passed when that of the follower has
+    other.send_request("GET", "/b")
+    slow = origin.next_request()
+    last = edge.client()
+    last.send_request("GET", "/b")
+    origin.next_request().reply(200, FRESH, b"b")
+    assert last.read_response().body == b"b"
+    held.send(b"4567")
+    held.finish()
+    assert [c.read_response().body for c in (first, follower)] == [b"01234567"] * 2
+    slow.reply(200, FRESH, b"b")
+    assert other.read_response().body == b"b"
+    assert origin.count("/a") == 1
+
+
 def test_a_waiter_for_another_variant_fetches_its_own(origin, edge):
     """RFC 9111 section 4.1: an answer that varies suits only whose fields match."""
     first = edge.client()

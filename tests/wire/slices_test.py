@@ -461,7 +461,7 @@ def test_an_origin_without_ranges(origin, edge):
     edge.expect_stats(partial_unranged=1, partial_objects=1)
 
 
-@pytest.mark.edge(settings={**SETTINGS, "unstorable_time": "0"})
+@pytest.mark.edge(settings={**SETTINGS, "site.hit_for_miss_ttl": "0"})
 def test_an_origin_without_ranges_that_is_not_remembered(origin, edge):
     """Every request finds out for itself, once."""
     large = Large(3 * MIB, ranged=False)
@@ -665,7 +665,7 @@ def test_variants_have_slices_of_their_own(edge, origin):
     assert [len(film.requests) for film in films.values()] == [2, 2]
 
 
-@pytest.mark.edge(settings={**SETTINGS, "unstorable_time": "10m"})
+@pytest.mark.edge(settings={**SETTINGS, "site.hit_for_miss_ttl": "10m"})
 @pytest.mark.parametrize("fields", [{"Cache_Control": "no-store"}, {"ETag": 'W/"first"'}])
 def test_a_range_of_what_is_not_stored_at_all(origin, edge, fields):
     """Too large for the store and for slices, or not storable: the range alone is asked for."""
