@@ -184,7 +184,7 @@ way_wants_far_part(const struct http_request *http, const struct fill_head *head
 {
     struct range_set set;
 
-    return head->reason != REASON_STORED && head->has_length &&
+    return head->reason != REASON_STORED && head->has_length && http->method == METHOD_GET &&
            range_resolve(http, &head->object, head->length, now_s, 0, &set) == RANGE_PART &&
            set.parts[0].first > FAR_LEN;
 }
