@@ -326,6 +326,74 @@ what_is_not_stored_is_paced_by_its_slowest_reader(void **state)
     fill_unref(&fill);
 }
 
+/* RFC 9110 section 15.3.7.2: ranges may be asked for in any order. */
+static void
+a_reader_goes_back_in_what_is_stored(void **state)
+{
+    enum { LEN = 4 * WINDOW_LEN };
+    static const uint64_t places[] = {LEN - 10, 0, 3 * BLOCK_FULL_LEN - 5, LEN / 2, 1};
+    struct bench *bench = *state;
+    struct fill *fill = open_new(bench, "k");
+    struct fill_reader *reader = join(bench, fill);
+    uint64_t off = 0;
+
+    publish(fill, REASON_STORED, true, LEN);
+    feed_all(fill, LEN);
+    fill_finish(fill);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        off = places[i];
+        fill_seek(reader, off);
+        assert_int_equal(drain(bench, reader, &off), FILL_NEXT_END);
+        assert_int_equal(off, LEN);
+    }
+    fill_leave(&reader);
+    fill_unref(&fill);
+}
+
+/* Who skips what the others have no use for makes room at once. */
+static void
+a_reader_that_skips_makes_room(void **state)
+{
+    struct bench *bench = *state;
+    struct fill *fill = open_new(bench, "k");
+    struct fill_reader *reader = join(bench, fill);
+    uint64_t off = 3 * WINDOW_LEN, fed;
+
+    publish(fill, REASON_NO_STORE, false, 0);
+    fed = feed(fill, 0, 10 * WINDOW_LEN);
+    assert_int_equal(fed, WINDOW_LEN);
+    fill_seek(reader, off);
+    fed += feed(fill, fed, 3 * WINDOW_LEN);
+    assert_int_equal(fed, 4 * WINDOW_LEN);
+    assert_int_equal(drain(bench, reader, &off), FILL_NEXT_WAIT);
+    assert_int_equal(off, fed);
+    fill_leave(&reader);
+    fill_fail(fill, ERR_CANCELLED, "test");
+    fill_unref(&fill);
+}
+
+static void
+what_somebody_reads_does_not_fail_as_unread(void **state)
+{
+    struct bench *bench = *state;
+    struct store_key key = key_of("k");
+    struct fill *fill = open_new(bench, "k");
+    struct fill_reader *reader = join(bench, fill);
+    unsigned status;
+    const char *why;
+
+    assert_true(fill_is_read(fill));
+    assert_false(fill_fail_unread(fill, ERR_CANCELLED, "test"));
+    assert_int_equal(fill_state(fill), FILL_WAITING);
+    assert_true(fill_is_under_way(bench->table, &key));
+    fill_leave(&reader);
+    assert_false(fill_is_read(fill));
+    assert_true(fill_fail_unread(fill, ERR_CANCELLED, "test"));
+    assert_int_equal(fill_error(fill, &status, &why), ERR_CANCELLED);
+    assert_false(fill_is_under_way(bench->table, &key));
+    fill_unref(&fill);
+}
+
 /* Who can only use what the store has is woken when it has it, and not before. */
 static void
 readers_are_woken_by_the_commit(void **state)
@@ -425,6 +493,10 @@ main(void)
         cmocka_unit_test_setup_teardown(a_failure_reaches_readers_and_nothing_is_stored, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_stored_is_paced_by_its_slowest_reader, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_goes_back_in_what_is_stored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_that_skips_makes_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_somebody_reads_does_not_fail_as_unread, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(readers_are_woken_by_the_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_joins_too_late_is_sent_away, set_up, tear_down),

@@ -94,6 +94,63 @@ what_is_found(void **state)
     help_remove_folder(path);
 }
 
+/* RFC 9110 section 15.3.7.3: who saw that a partial object is over does not find it again. */
+static void
+what_is_gone(void **state)
+{
+    static const struct cache_object partial = {.status = 200,
+                                                .flags = CACHE_PARTIAL,
+                                                .response_s = NOW_S,
+                                                .last_modified_s = -1,
+                                                .lifetime_s = 60,
+                                                .whole_len = 100,
+                                                .slice_len = 10,
+                                                .generation = 7};
+    static const struct {
+        const char *why;
+        uint64_t gone;
+        bool found;
+    } cases[] = {{"nothing is", 0, true}, {"another generation is", 8, true}, {"it is", 7, false}};
+    char path[256];
+    struct store *store;
+    struct store_reader *reader;
+    struct store_key key = help_key("k");
+    struct arena arena;
+    struct slice meta;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    store = help_open(path, 16 << 20);
+    reader = help_reader(store);
+    arena_init(&arena, 0);
+    assert_int_equal(cache_object_encode(&arena, &partial, &meta), OK);
+    put(store, "k", "", 60, meta);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        static const struct cache_settings settings = {.keep_s = 100};
+        struct cachectl cc = {0};
+        struct http_request request = request_from(&arena, METHOD_GET, "");
+        struct lookup_finding finding;
+        struct lookup_question question = {.settings = &settings,
+                                           .request = &request,
+                                           .cc = &cc,
+                                           .key = &key,
+                                           .now_s = NOW_S,
+                                           .gone = cases[i].gone};
+
+        print_message("case: %s\n", cases[i].why);
+        store_read_begin(reader);
+        lookup_find(reader, &question, &finding);
+        assert_true(finding.found == cases[i].found);
+        if (!finding.found)
+            assert_int_equal(finding.reason, REASON_NOT_STORED);
+        store_read_end(reader);
+    }
+    arena_fini(&arena);
+    store_reader_free(&reader);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 static void
 what_follows(void **state)
 {
@@ -155,6 +212,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_found),
+        cmocka_unit_test(what_is_gone),
         cmocka_unit_test(what_follows),
     };
 
