@@ -1,10 +1,12 @@
 """Large objects that are kept in slices. RFC 9110 section 15.3.7.3, RFC 9111 sections 3.3, 3.4."""
 
+import random
 import threading
 
 import pytest
 
 import h1
+from client import Client
 from large import Large, part_of
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -699,3 +701,58 @@ def test_a_store_that_is_too_small_for_all_of_it(edge, origin):
             client.send_request("GET", PATH)
             client.read_response(sink=received.append)
         assert b"".join(received) == part_of("first", 0, large.length)
+
+
+@pytest.mark.tsan
+@pytest.mark.edge(settings=SETTINGS, store_size="8MB")
+def test_a_crowd_with_purges_changes_and_evictions(origin, edge):
+    """Whatever happens meanwhile: the right bytes of one representation, or a visible end."""
+    films = {f"/film{i}": Large(4 * MIB + i) for i in range(3)}
+    for path, film in films.items():
+        origin.serve_with(path, film)
+    faults, cuts, stop = [], [0], threading.Event()
+
+    def watch(seed):
+        pick = random.Random(seed)
+        while not stop.is_set():
+            path, film = pick.choice(list(films.items()))
+            first = pick.randrange(film.length - 1)
+            end = min(film.length, first + pick.choice([1, 1000, SLICE, 3 * SLICE, film.length]))
+            fields = {"Range": f"bytes={first}-{end - 1}"} if pick.random() < 0.9 else {}
+            with Client(edge.port) as client:
+                client.send_request("GET", path, fields)
+                try:
+                    if pick.random() < 0.2:  # and leave
+                        client.read_body(1)
+                        continue
+                    response = client.read_response()
+                except h1.Truncated:
+                    cuts[0] += 1
+                    continue
+            if response.status == 502:
+                cuts[0] += 1
+                continue
+            tag = response["ETag"].strip('"')
+            want = part_of(tag, first, end) if fields else part_of(tag, 0, film.length)
+            if response.status not in (200, 206) or response.body != want:
+                faults.append((path, fields, response))
+
+    threads = [threading.Thread(target=watch, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for round_n in range(8):
+        before = edge.stats()["requests"]
+        edge.wait_for(requests=before + 25)
+        path, film = list(films.items())[round_n % 3]
+        if round_n % 2:
+            film.tag = f"tag{round_n}"
+        elif round_n % 4:
+            edge.purge(files=[f"http://site.test{path}"], soft=True)
+        else:
+            edge.purge(purge_everything=True)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not faults, faults[:3]
+    assert cuts[0] < edge.stats()["requests"] / 4
+    edge.expect_stats(requests_active=0, fill_waiters=0, fills_open=0)
