@@ -58,10 +58,11 @@ bool cache_vary_matches(struct slice vary, struct slice keyed, const struct http
 
 /* The first field by which they differ; false: they match. Values are as stored and as they are in
  * the request (or, of the site's key, in `keyed`); ptr is NULL for what was absent. `of_key`: it is
- * a field that the site has in its key, `of_cookie`: a cookie of those. */
+ * a field that the site has in its key, or part of a QUERY; `of_cookie`: a cookie of those;
+ * `of_content`: a QUERY's content, escaped. */
 struct cache_vary_difference {
     struct slice name, stored, asked;
-    bool of_key, of_cookie;
+    bool of_key, of_cookie, of_content;
 };
 bool cache_vary_differs(struct slice vary, struct slice keyed, const struct http_fields *request,
                         struct cache_vary_difference *out);

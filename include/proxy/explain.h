@@ -13,6 +13,7 @@ struct explain_question {
     struct slice method;
     const struct slice *fields; /* "Name: value" each */
     size_t fields_n;
+    struct slice content; /* ptr NULL: it brings none */
 };
 
 enum explain_end {

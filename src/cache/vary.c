@@ -357,8 +357,11 @@ cache_vary_next(struct slice *rest, struct cache_vary_difference *out)
     if (out->of_key)
         out->name = slice_skip(out->name, 1);
     out->of_cookie = out->of_key && slice_starts(out->name, SLICE(";"));
-    if (out->of_cookie)
+    if (out->of_cookie || (out->of_key && slice_starts(out->name, SLICE("?"))))
         out->name = slice_skip(out->name, 1);
+    out->of_content = out->of_key && out->name.len == 0;
+    if (out->of_content)
+        out->name = SLICE("content");
     return true;
 }
 

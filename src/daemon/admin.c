@@ -205,7 +205,7 @@ on_inspect(struct admin *admin, struct httpd_request *request)
 /* The words of the query; heap, as long as `texts`. False: too many fields. */
 struct explain_words {
     struct explain_question question;
-    char *url, *method, *texts[ADMIN_EXPLAIN_FIELDS_MAX];
+    char *url, *method, *content, *texts[ADMIN_EXPLAIN_FIELDS_MAX];
     struct slice fields[ADMIN_EXPLAIN_FIELDS_MAX];
 };
 
@@ -218,6 +218,7 @@ take_words(struct httpd_request *request, struct explain_words *out)
     memset(out, 0, sizeof(*out));
     out->url = httpd_query(request, "url");
     out->method = httpd_query(request, "method");
+    out->content = httpd_query(request, "content");
     for (; n < ADMIN_EXPLAIN_FIELDS_MAX; n++) {
         out->texts[n] = httpd_query_nth(request, "header", n);
         if (out->texts[n] == NULL)
@@ -229,6 +230,7 @@ take_words(struct httpd_request *request, struct explain_words *out)
         .method = slice_from_str(out->method == NULL ? "GET" : out->method),
         .fields = out->fields,
         .fields_n = n,
+        .content = out->content == NULL ? SLICE_NONE : slice_from_str(out->content),
     };
     more = n == ADMIN_EXPLAIN_FIELDS_MAX ? httpd_query_nth(request, "header", n) : NULL;
     mem_free(more);
@@ -240,6 +242,7 @@ free_words(struct explain_words *words)
 {
     mem_free(words->url);
     mem_free(words->method);
+    mem_free(words->content);
     for (size_t i = 0; i < ADMIN_EXPLAIN_FIELDS_MAX; i++)
         mem_free(words->texts[i]);
 }

@@ -76,13 +76,20 @@ tell_site(struct telling *telling)
             SLICE_ARGS(explanation->host));
 }
 
+/* What a QUERY asks for is nobody's business either. */
+static bool
+is_private(const struct cache_vary_difference *field)
+{
+    return field->of_cookie || field->of_content || admin_is_secret(field->name);
+}
+
 /* A value for people: cut, or left out. */
 static struct slice
 shown_value(const struct cache_vary_difference *field, struct slice value)
 {
     if (value.ptr == NULL)
         return SLICE("(not sent)");
-    if (field->of_cookie || admin_is_secret(field->name))
+    if (is_private(field))
         return SLICE("(a secret)");
     return slice_first(value, VALUE_SHOWN_MAX);
 }
@@ -162,7 +169,7 @@ static void
 say_difference(struct telling *telling, const char *word, const struct cache_object *object,
                const struct cache_vary_difference *differs)
 {
-    if (differs->of_cookie || admin_is_secret(differs->name)) {
+    if (is_private(differs)) {
         say(telling, word, "status %u; not for this request: %s%.*s differs", object->status,
             differs->of_cookie ? "cookie " : "", SLICE_ARGS(differs->name));
         return;

@@ -257,8 +257,8 @@ admin_is_secret(struct slice name)
 static json_t *
 vary_value(struct slice name, struct slice value)
 {
-    if (slice_starts(name, SLICE("=;")))
-        return json_string("(a secret)"); /* a cookie */
+    if (slice_starts(name, SLICE("=;")) || slice_is(name, "=?"))
+        return json_string("(a secret)"); /* a cookie, or a QUERY's content */
     return admin_is_secret(name) ? json_string("(a secret)") : admin_text(value);
 }
 

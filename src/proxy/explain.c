@@ -22,6 +22,12 @@ is_one_line(struct slice text)
     return true;
 }
 
+static bool
+is_of_framing(enum http_token token)
+{
+    return token == HTTP_CONTENT_LENGTH || token == HTTP_TRANSFER_ENCODING;
+}
+
 static enum err
 check_question(const struct explain_question *question, struct url *url, const char **out_hint)
 {
@@ -39,6 +45,9 @@ check_question(const struct explain_question *question, struct url *url, const c
             return ERR_SYNTAX;
         *out_hint = "leave Host away: the URL names the host";
         if (http_token_from(name) == HTTP_HOST)
+            return ERR_SYNTAX;
+        *out_hint = "leave Content-Length and Transfer-Encoding away: the content tells its length";
+        if (question->content.ptr != NULL && is_of_framing(http_token_from(name)))
             return ERR_SYNTAX;
     }
     return OK;
@@ -67,6 +76,8 @@ build_head(struct arena *arena, const struct explain_question *question, const s
         http_out_text(&out, question->fields[i]);
         http_out_str(&out, "\r\n");
     }
+    if (question->content.ptr != NULL)
+        http_out_field_u64(&out, "Content-Length", question->content.len);
     http_out_str(&out, "\r\n");
     return http_out_slice(&out);
 }
@@ -256,6 +267,8 @@ static enum err
 look_up(struct proxy_shared *shared, struct store_reader *reader, struct arena *arena,
         int64_t now_s, struct explanation *out)
 {
+    struct store_hash hash;
+
     out->looked_up = true;
     out->question = (struct lookup_question){
         .settings = &out->site->cache,
@@ -267,11 +280,30 @@ look_up(struct proxy_shared *shared, struct store_reader *reader, struct arena *
     };
     way_find(out->site->no_vary_search ? shared->search : NULL, reader, arena, &out->way.key,
              &out->question, &out->finding);
-    out->remembered = unstorable_find(shared->unstorable, &out->way.key.hash, loop_now_ms(),
-                                      &out->remembered_ms, &out->remembered_reason);
+    hash = way_unstorable_hash(&out->way.key, out->http.method, out->way.keyed);
+    out->remembered = unstorable_find(shared->unstorable, &hash, loop_now_ms(), &out->remembered_ms,
+                                      &out->remembered_reason);
     out->lookup_way =
         lookup_way(&out->question, &out->finding, !out->finding.found && out->remembered);
     return decide(shared, reader, arena, out);
+}
+
+/* The content of a QUERY is part of what it is looked up by, up to what the site allows: as
+ * request_query.c does. ERR_SYNTAX: it was not given. */
+static enum err
+add_query(struct arena *arena, const struct explain_question *question, struct explanation *out,
+          const char **out_hint)
+{
+    if (out->http.method != METHOD_QUERY || out->way.kind != LOOKUP_CACHE)
+        return OK;
+    *out_hint = "give the content of the QUERY, for it is part of the key";
+    if (question->content.ptr == NULL)
+        return ERR_SYNTAX;
+    if (question->content.len <= out->site->query_body_max_len)
+        return cache_keyed_add_query(arena, &out->http, question->content, &out->way.keyed);
+    out->way.kind = LOOKUP_PASS;
+    out->way.reason = REASON_QUERY_CONTENT;
+    return OK;
 }
 
 enum err
@@ -292,6 +324,8 @@ explain_request(struct proxy_shared *shared, struct store_reader *reader, struct
     rc = parse(shared->settings, arena, head, out);
     if (rc == OK && out->refused == OK)
         rc = vet(shared->settings, arena, out);
+    if (rc == OK && out->refused == OK)
+        rc = add_query(arena, question, out, out_hint);
     if (rc != OK || out->refused != OK)
         return rc;
     if (out->http.method == METHOD_PURGE)

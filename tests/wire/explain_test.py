@@ -22,9 +22,10 @@ def stored(origin, edge, fields, request=None, status=200, body=b"0123456789"):
     edge.wait_for(store_puts=before + 1)
 
 
-def ask(edge, url=URL, method=None, fields=None):
+def ask(edge, url=URL, method=None, fields=None, content=None):
     """The whole answer of /explain."""
     words = [("url", url)] + ([("method", method)] if method else [])
+    words += [("content", content)] if content is not None else []
     words += [("header", f"{name}: {value}") for name, value in (fields or {}).items()]
     query = urllib.parse.urlencode(words, quote_via=urllib.parse.quote)
     return edge.admin("GET", f"/explain?{query}")
@@ -220,6 +221,29 @@ def test_slices_of_a_large_object(origin, start_edge):
         response = edge.get("/a", fields)
         assert (bool(response.cache_status.hit), response.cache_status.fwd or "", response.status) == \
             (verdict["hit"], verdict["fwd"], verdict["status"])
+
+
+def test_the_content_of_a_query(origin, edge):
+    """RFC 10008: it is part of what is looked up, so it is asked for; too large, it is passed."""
+    fields = {"Content-Type": "text/plain"}
+    origin.serve("/a", 200, FRESH, b"answer")
+    edge.request("QUERY", "/a", fields, b"one")
+    edge.wait_stored(1)
+    for content, end in ((b"one", "hit"), (b"two", "fetched"), (b"x" * 20_000, "passed")):
+        said = explain(edge, method="QUERY", fields=fields, content=content)
+        assert said["verdict"]["end"] == end, said
+        status = edge.request("QUERY", "/a", fields, content).cache_status
+        assert (bool(status.hit), status.fwd or "") == (said["verdict"]["hit"], said["verdict"]["fwd"])
+    edge.wait_stored(2)
+    said = explain(edge, method="QUERY", fields=fields, content=b"thr%e\n")
+    assert [variant["differs"]["field"] for variant in said["variants"]] == ["content"] * 2
+    assert {"name": "content", "cookie": False, "value": "(a secret)"} in said["key"]["fields"]
+    assert "two" not in json.dumps(said)
+    assert explain(edge, method="QUERY")["verdict"]["end"] == "passed"  # without content it is none
+    assert explain(edge, content=b"x")["verdict"]["reason"] == "REQUEST_BODY"
+    assert ask(edge, method="QUERY", fields={**fields, "Content-Length": "3"}).status == 400
+    done = ctl(edge, URL, "-X", "QUERY", "-H", "Content-Type: text/plain", "-d", "one")
+    assert "would be answered from the store" in done.stdout
 
 
 def test_another_variant_is_on_its_way(origin, edge):

@@ -36,6 +36,7 @@ print_help(FILE *out)
           "  explain URL              what would be done with a request for it, and why\n"
           "        -X METHOD          not GET, but this\n"
           "        -H 'FIELD: VALUE'  with this field; may be repeated\n"
+          "        -d CONTENT         with this content, such as a QUERY's\n"
           "  check                    is it ready? exit 0 when it is\n"
           "\n"
           "  --json                   the answer as it came\n"
@@ -157,7 +158,21 @@ add_parameter(char **target, const char *name, const char *text)
     return OK;
 }
 
-/* What -X and -H and the URL make of the target; 0, or the exit status after a message. */
+/* What an option of explain is in the query; NULL: it is none. */
+static const char *
+parameter_of(const char *word)
+{
+    static const struct {
+        const char *word, *name;
+    } options[] = {{"-X", "method"}, {"-H", "header"}, {"-d", "content"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (strcmp(word, options[i].word) == 0)
+            return options[i].name;
+    return NULL;
+}
+
+/* What the options and the URL make of the target; 0, or the exit status after a message. */
 static int
 take_explain_words(const struct command *command, char **target)
 {
@@ -166,8 +181,8 @@ take_explain_words(const struct command *command, char **target)
     for (int i = 0; i < command->words_n; i++) {
         const char *word = command->words[i], *name = "url";
 
-        if (strcmp(word, "-X") == 0 || strcmp(word, "-H") == 0) {
-            name = word[1] == 'X' ? "method" : "header";
+        if (parameter_of(word) != NULL) {
+            name = parameter_of(word);
             if (++i == command->words_n)
                 return usage("explain wants more behind ", word);
             word = command->words[i];
