@@ -342,6 +342,34 @@ keys_are_those_of_the_site(void **state)
     arena_fini(&arena);
 }
 
+/* The URL's objects may be under a second key as well. */
+static bool
+common_key(const void *arg, struct arena *arena, struct slice key_text, struct slice *out)
+{
+    *out = SLICE("http://h/common");
+    return slice_is(key_text, arg);
+}
+
+static void
+a_common_key_is_named_too(void **state)
+{
+    static const struct purge_sites sites = {rules_for, common_key, "http://i/a"};
+    struct store_purge rows[2];
+    struct arena arena;
+    size_t n;
+
+    (void)state;
+    arena_init(&arena, 0);
+    assert_int_equal(purge_url(&arena, &sites, SLICE("http://I:80/a"), true, rows, &n), OK);
+    assert_int_equal(n, 2);
+    assert_text(rows[0].text, "http://i/a");
+    assert_text(rows[1].text, "http://h/common");
+    assert_true(rows[1].kind == STORE_PURGE_KEY && rows[0].soft && rows[1].soft);
+    assert_int_equal(purge_url(&arena, &sites, SLICE("http://i/b"), true, rows, &n), OK);
+    assert_int_equal(n, 1);
+    arena_fini(&arena);
+}
+
 static void
 no_memory(void **state)
 {
@@ -373,6 +401,7 @@ main(void)
         cmocka_unit_test(urls_are_keys),
         cmocka_unit_test(prefixes),
         cmocka_unit_test(keys_are_those_of_the_site),
+        cmocka_unit_test(a_common_key_is_named_too),
         cmocka_unit_test(hosts),
         cmocka_unit_test(tags_and_hosts_find_labels),
         cmocka_unit_test(methods_that_invalidate),
