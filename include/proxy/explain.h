@@ -18,7 +18,7 @@ struct explain_question {
 
 enum explain_end {
     EXPLAIN_REFUSED,        /* brink answers: the error `refused`, because of `why` */
-    EXPLAIN_LOCAL,          /* brink answers: a purge */
+    EXPLAIN_LOCAL,          /* brink answers: a purge, or the last hop of an OPTIONS */
     EXPLAIN_PASSED,         /* to the origin, and its answer to this client alone */
     EXPLAIN_HIT,            /* from the store */
     EXPLAIN_STALE,          /* from the store, while it is validated in the background */
@@ -42,6 +42,7 @@ struct explanation {
     struct http_request http;
     struct slice scheme, host;
     const struct site_settings *site; /* NULL: none answers */
+    bool last_hop;                    /* Max-Forwards has run out */
     struct way way;                   /* with a site */
 
     bool looked_up; /* the rest is filled */

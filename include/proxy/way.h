@@ -12,6 +12,10 @@
  * absolute target asks of https must have come over TLS (RFC 9110 section 7.4). */
 MUST_USE enum err way_vet(const struct http_request *http, struct slice scheme, const char **why);
 
+/* RFC 9110 section 7.6.2: with OPTIONS, Max-Forwards counts the hops left; at 0 the answer is ours.
+ * ERR_BAD_REQUEST: it is no number. */
+MUST_USE enum err way_last_hop(const struct http_request *http, bool *out_last);
+
 /* The site that answers for this authority (lower case, no default port); NULL: none. */
 const struct site_settings *way_site(const struct proxy_settings *settings, struct slice host);
 

@@ -474,7 +474,10 @@ sentence_of(struct telling *telling, const struct explain_subject *subject, stru
         return arena_printf(arena, out, "would be refused with %u: %s", explanation->status,
                             explanation->why);
     case EXPLAIN_LOCAL:
-        return arena_printf(arena, out, "would be a purge, from who may (purge_from)");
+        return arena_printf(arena, out, "%s",
+                            explanation->last_hop
+                                ? "would be answered by brink: Max-Forwards has run out"
+                                : "would be a purge, from who may (purge_from)");
     case EXPLAIN_PASSED:
         return arena_printf(arena, out, "%s%s", passed_words(explanation), why);
     case EXPLAIN_HIT:

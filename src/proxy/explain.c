@@ -127,6 +127,8 @@ vet(const struct proxy_settings *settings, struct arena *arena, struct explanati
         rc = out->site == NULL ? ERR_MISDIRECTED : OK;
     }
     if (rc == OK)
+        rc = way_last_hop(&out->http, &out->last_hop);
+    if (rc == OK)
         rc = way_upgrade(arena, out->site, &out->http, &upgrade);
     if (rc == OK)
         rc = way_begin(arena, out->site, out->scheme, out->host, &out->http, upgrade, &out->way);
@@ -328,7 +330,7 @@ explain_request(struct proxy_shared *shared, struct store_reader *reader, struct
         rc = add_query(arena, question, out, out_hint);
     if (rc != OK || out->refused != OK)
         return rc;
-    if (out->http.method == METHOD_PURGE)
+    if (out->http.method == METHOD_PURGE || out->last_hop)
         end_with(out, EXPLAIN_LOCAL, REASON_LOCAL);
     else if (out->way.kind == LOOKUP_PASS)
         end_with(out, EXPLAIN_PASSED, out->way.reason);

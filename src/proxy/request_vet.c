@@ -83,22 +83,6 @@ is_loop(const struct request *req)
     return times > VIA_TIMES_MAX;
 }
 
-/* RFC 9110 section 7.6.2: with OPTIONS it counts the hops left; at 0 the answer is ours. */
-static enum err
-check_max_forwards(const struct http_fields *fields, bool *out_last)
-{
-    const struct http_field *field = http_fields_get(fields, HTTP_MAX_FORWARDS);
-    uint64_t n;
-
-    *out_last = false;
-    if (field == NULL)
-        return OK;
-    if (http_fields_next(fields, field) != NULL || !slice_to_u64(field->value, &n))
-        return ERR_BAD_REQUEST;
-    *out_last = n == 0;
-    return OK;
-}
-
 static enum step
 answer_options(struct request *req)
 {
@@ -145,8 +129,8 @@ request_on_vet(struct request *req)
         return request_answer_error(req, ERR_LOOP, err_text(ERR_LOOP));
     }
     rc = find_site(req);
-    if (rc == OK && http->method == METHOD_OPTIONS)
-        rc = check_max_forwards(&http->fields, &last_hop);
+    if (rc == OK)
+        rc = way_last_hop(http, &last_hop);
     if (rc == OK)
         rc = request_vet_upgrade(req);
     if (rc == OK)

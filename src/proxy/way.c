@@ -19,6 +19,21 @@ way_vet(const struct http_request *http, struct slice scheme, const char **why)
     return OK;
 }
 
+enum err
+way_last_hop(const struct http_request *http, bool *out_last)
+{
+    const struct http_field *field = http_fields_get(&http->fields, HTTP_MAX_FORWARDS);
+    uint64_t n;
+
+    *out_last = false;
+    if (http->method != METHOD_OPTIONS || field == NULL)
+        return OK;
+    if (http_fields_next(&http->fields, field) != NULL || !slice_to_u64(field->value, &n))
+        return ERR_BAD_REQUEST;
+    *out_last = n == 0;
+    return OK;
+}
+
 static bool
 site_answers(const struct site_settings *site, struct slice host)
 {

@@ -125,6 +125,9 @@ PREDICTIONS = [
      "passed", "another protocol"),
     ("TRACE", {}, nothing, "TRACE", {}, None, "refused", "405"),
     ("two lengths", {}, nothing, "GET", {"Content-Length": "x"}, None, "refused", "400"),
+    ("the last hop", {}, nothing, "OPTIONS", {"Max-Forwards": "0"}, None, "local", "Max-Forwards"),
+    ("one hop more", {}, nothing, "OPTIONS", {"Max-Forwards": "1"}, ANEW, "passed", "not answered from"),
+    ("no number of hops", {}, nothing, "OPTIONS", {"Max-Forwards": "x"}, None, "refused", "400"),
     ("a purge", {}, has(FRESH), "PURGE", {}, None, "local", "purge"),
 ]
 
