@@ -18,6 +18,7 @@ struct site_settings {
     size_t hosts_n;
     unsigned origin; /* position in proxy_settings.origins */
     struct cache_settings cache;
+    bool early_hints;            /* links of what is validated go out as 103 meanwhile */
     uint32_t hit_for_miss_s;     /* how long a key is remembered as not storable */
     bool pass;                   /* never look up nor store */
     bool status_key;             /* Cache-Status tells the key */

@@ -114,6 +114,8 @@ struct request {
     uint8_t changes_n;             /* how many did */
     bool unsliced;                 /* the origin serves no ranges: the whole is fetched */
     struct request_query query;
+    struct slice hints; /* a 103 that goes out once it waits; empty: none */
+    bool hinted;        /* that was thought of */
     struct purge_job *purge;
     struct loop_timer timer;
 

@@ -10,7 +10,7 @@
 
 #define REQUEST_TAG 0x72657175U
 
-enum step { STEP_AGAIN, STEP_WAIT };
+enum step { STEP_AGAIN, STEP_WAIT, STEP_OVER /* of the loop alone */ };
 
 /* A purge asked for on the traffic port; lives until the store has answered. */
 struct purge_job {
@@ -42,6 +42,12 @@ enum step request_on_slices(struct request *req);  /* SLICES */
 bool request_collect(struct request *req, struct slice data);
 /* What was kept of content that became too large goes before the rest. False: not all is taken. */
 bool request_send_collected(struct request *req);
+
+/* --- request_hints.c --- */
+
+/* Of a stored response that the origin is asked about first. */
+void request_plan_hints(struct request *req, const struct lookup_finding *finding);
+void request_send_hints(struct request *req); /* when it waits now; may end the request */
 
 /* --- request_lookup.c --- */
 

@@ -254,7 +254,8 @@ conn_on_interim(void *arg, struct slice head)
     struct conn *conn = arg;
 
     conn_put_interim(conn, head);
-    conn_flush_interim(conn);
+    if (!conn->working) /* else what works will, and can bear the connection's end */
+        conn_flush_interim(conn);
 }
 
 /* The rest waits: nothing of the map may be needed later. */

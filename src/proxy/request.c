@@ -280,9 +280,11 @@ request_run(struct request *req)
 
         step = handlers[req->state](req);
         if (last)
-            break;
+            step = STEP_OVER;
     } while (step == STEP_AGAIN);
     check_context(NULL, NULL);
+    if (step == STEP_WAIT)
+        request_send_hints(req);
 }
 
 static void

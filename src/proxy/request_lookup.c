@@ -430,6 +430,7 @@ request_on_lookup(struct request *req)
     case LOOKUP_WAY_HEAD:
         return fetch_head(req, &finding);
     case LOOKUP_WAY_SHARE:
+        request_plan_hints(req, &finding);
         return fetch_together(req, &finding);
     case LOOKUP_WAY_SEND:
     case LOOKUP_WAY_SEND_STALE:
