@@ -112,6 +112,7 @@ struct request {
     struct request_sliced *sliced; /* SLICES, and the reply's body after it; NULL: none */
     uint64_t gone;                 /* generation of the partial object that proved to be over */
     uint8_t changes_n;             /* how many did */
+    bool for_range;                /* it is passed for its range alone; what comes whole is cut */
     bool unsliced;                 /* the origin serves no ranges: the whole is fetched */
     struct request_query query;
     struct slice hints; /* a 103 that goes out once it waits; empty: none */

@@ -122,7 +122,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
         .has_length = head->has_length,
         .length = head->length,
         .pin = is_confirmed(head) ? &head->body_pin : NULL,
-        .evaluate = req->kind == LOOKUP_CACHE &&
+        .evaluate = (req->kind == LOOKUP_CACHE || req->for_range) &&
                     !(req->http.method == METHOD_HEAD && req->starter), /* the origin did */
     };
 
@@ -196,6 +196,7 @@ static enum step
 fetch_part(struct request *req)
 {
     req->kind = LOOKUP_PASS;
+    req->for_range = true;
     req->reason = REASON_HIT_FOR_MISS;
     loop_timer_clear(&req->timer);
     request_leave_fill(req);

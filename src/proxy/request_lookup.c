@@ -424,8 +424,10 @@ request_on_lookup(struct request *req)
         req->kind = LOOKUP_PASS;
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_ALONE:
-        if (req->http.method == METHOD_GET && http_fields_has(&req->http.fields, HTTP_RANGE))
+        if (req->http.method == METHOD_GET && http_fields_has(&req->http.fields, HTTP_RANGE)) {
             req->kind = LOOKUP_PASS; /* the whole would be fetched for a part, and not stored */
+            req->for_range = true;
+        }
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_HEAD:
         return fetch_head(req, &finding);
