@@ -57,6 +57,11 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
             const struct http_response *response, int64_t request_s, int64_t response_s,
             struct cache_object *out);
 
+/* Of a response that only passes: what conditions and ranges go by (slices borrow the response),
+ * and its age as it says it, for caches before it count. */
+void fresh_describe_unstored(const struct http_response *response, int64_t response_s,
+                             struct cache_object *out);
+
 /* May the bytes of a 206 be stored, for the response that they are a part of is? It need not repeat
  * what that one says (RFC 9110 section 15.3.7), but what it forbids counts. REASON_STORED, or why
  * not. */

@@ -422,6 +422,16 @@ fresh_admit(const struct cache_settings *settings, const struct http_request *re
     return reason;
 }
 
+void
+fresh_describe_unstored(const struct http_response *response, int64_t response_s,
+                        struct cache_object *out)
+{
+    *out = (struct cache_object){.status = (uint16_t)response->status};
+    set_times(out, &response->fields, response_s, response_s);
+    set_etag(out, &response->fields);
+    out->initial_age_s = fresh_age_field_s(&response->fields);
+}
+
 enum cache_reason
 fresh_admit_part(const struct cache_settings *settings, const struct http_fields *response)
 {

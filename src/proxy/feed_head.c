@@ -71,16 +71,6 @@ note_storability(struct feed *feed, enum cache_reason reason)
     unstorable_note(table, &hash, reason, loop_now_ms(), feed->site->hit_for_miss_s);
 }
 
-/* Of a response that only passes: its age goes on, for caches before it count. */
-static struct cache_object
-unstored_object(const struct http_response *response, int64_t now_s)
-{
-    return (struct cache_object){.status = (uint16_t)response->status,
-                                 .response_s = now_s,
-                                 .last_modified_s = -1,
-                                 .initial_age_s = fresh_age_field_s(&response->fields)};
-}
-
 /* What is stored, and what others get, lacks the fields that are for who asked alone. */
 static enum err
 withhold(struct feed *feed, const struct http_fields *response, struct fill_head *head)
@@ -161,7 +151,7 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
     if (rc == OK && head->reason == REASON_STORED && was_purged(feed, head))
         head->reason = REASON_PURGED_MEANWHILE;
     if (head->reason != REASON_STORED)
-        head->object = unstored_object(response, now_s);
+        fresh_describe_unstored(response, now_s, &head->object);
     find_length(feed, response, head);
     if (head->reason == REASON_STORED && head->has_length)
         judge_length(feed, response, head);

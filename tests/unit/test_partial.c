@@ -171,6 +171,41 @@ what_a_part_forbids(void **state)
     }
 }
 
+/* RFC 9110 sections 13.1.3 and 13.1.5: conditions go by what the response says, stored or not. */
+static void
+what_is_known_of_an_unstored_response(void **state)
+{
+    static const struct {
+        const char *why, *fields, *etag;
+        int64_t date_s, last_modified_s;
+        uint32_t age_s;
+    } cases[] = {
+        {"nothing said", "", "", NOW_S, -1, 0},
+        {"validators", "ETag: \"a\"\nLast-Modified: " DATE_NOW, "\"a\"", NOW_S, NOW_S, 0},
+        {"an older Date adds no Age", "Date: Sun, 06 Nov 1994 08:49:00 GMT", "", NOW_S - 37, -1, 0},
+        {"Age goes on", "Age: 7", "", NOW_S, -1, 7},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+        struct http_response response;
+        struct cache_object object;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        response = response_from(&arena, 203, cases[i].fields);
+        fresh_describe_unstored(&response, NOW_S, &object);
+        assert_int_equal(object.status, 203);
+        assert_text(object.etag, cases[i].etag);
+        assert_true(object.response_s == NOW_S);
+        assert_true(object.date_s == cases[i].date_s);
+        assert_true(object.last_modified_s == cases[i].last_modified_s);
+        assert_int_equal(object.initial_age_s, cases[i].age_s);
+        arena_fini(&arena);
+    }
+}
+
 /* RFC 9111 section 4.3.4: where a body is does not change with its freshness. */
 static void
 a_partial_object_stays_one(void **state)
@@ -203,6 +238,7 @@ main(void)
         cmocka_unit_test(names_and_questions),
         cmocka_unit_test(what_a_slice_is),
         cmocka_unit_test(what_a_part_forbids),
+        cmocka_unit_test(what_is_known_of_an_unstored_response),
         cmocka_unit_test(a_partial_object_stays_one),
     };
 

@@ -164,6 +164,28 @@ def test_ranges_of_what_is_not_stored(origin, edge):
     expect_parts(edge.get("/forwards", {"Range": "bytes=0-9,150000-"}), [(0, 10), (150000, LENGTH)])
     response = edge.get("/backwards", {"Range": "bytes=150000-150009,0-9"})
     assert (response.status, response.body) == (200, BODY)
+    response = edge.get("/forwards", {"Range": "bytes=5-9"})  # passed, and cut here
+    assert (response.status, response.body) == (206, BODY[5:10])
+
+
+UNSTORED = [
+    ("older", {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}, 200),
+    ("as new", {"If-Modified-Since": "Tue, 15 Nov 2016 12:45:26 GMT"}, 304),
+    ("another tag", {"If-None-Match": '"b"'}, 200),
+    ("the tag", {"If-None-Match": '"a"'}, 304),
+    ("a range of it", {"Range": "bytes=0-4", "If-Range": '"a"'}, 206),
+    ("a range of another", {"Range": "bytes=0-4", "If-Range": '"b"'}, 200),
+]
+
+
+@pytest.mark.parametrize("why, fields, status", UNSTORED, ids=[row[0] for row in UNSTORED])
+def test_conditions_of_what_is_not_stored(origin, edge, why, fields, status):
+    """RFC 9110 section 13: by what the response says, for the origin was asked without them."""
+    origin.serve(PATH, 200, {**FRESH, "Cache-Control": "no-store",
+                             "Last-Modified": "Tue, 15 Nov 2016 12:45:26 GMT"}, BODY)
+    response = edge.get(PATH, fields)
+    assert response.status == status
+    assert response.body == {200: BODY, 206: BODY[:5], 304: b""}[status]
 
 
 def test_a_type_that_nobody_said(origin, edge):
