@@ -36,7 +36,8 @@ finding(const char *what, const char *why, struct slice bytes)
 static bool
 is_repeatable(struct slice method)
 {
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
+    static const char *const methods[] = {"GET",    "HEAD",  "OPTIONS", "PUT",
+                                          "DELETE", "TRACE", "QUERY"};
 
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
         if (slice_is(method, methods[i]))
@@ -48,6 +49,13 @@ static bool
 has_body(const struct wire_msg *msg)
 {
     return msg->framing == WIRE_CHUNKED || (msg->framing == WIRE_LENGTH && msg->length > 0);
+}
+
+/* The content of a QUERY is kept and may go again: RFC 10008 section 2. */
+static bool
+counts_as_body(const struct wire_msg *msg)
+{
+    return has_body(msg) && !slice_is(msg->method, "QUERY");
 }
 
 /* --- requests of a client --- */
@@ -88,7 +96,7 @@ read_requests(const struct peer *client, struct asked *asked)
             return;
         asked->n++;
         seen.client_unsafe_n += !is_repeatable(msg.method);
-        seen.client_bodies_n += has_body(&msg) && result == WIRE_WHOLE;
+        seen.client_bodies_n += counts_as_body(&msg) && result == WIRE_WHOLE;
         asked->and_more = false;
         if (result != WIRE_WHOLE)
             return;
@@ -179,7 +187,7 @@ judge_origin(const struct peer *origin)
         if (!answered)
             finding("a request on a connection whose answer is not whole", NULL, out);
         seen.origin_unsafe_n += !is_repeatable(msg.method);
-        seen.origin_bodies_n += has_body(&msg) && result == WIRE_WHOLE;
+        seen.origin_bodies_n += counts_as_body(&msg) && result == WIRE_WHOLE;
         answered = read_answer(origin, &in, msg.method, &status);
         if (result == WIRE_PART)
             check_broken_off(origin, out);
