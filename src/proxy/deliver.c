@@ -215,26 +215,6 @@ next_in_fill(struct deliver *deliver, struct fill_reader *reader, uint64_t at,
     UNREACHABLE();
 }
 
-static enum deliver_next
-next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n)
-{
-    struct batch limited = *batch;
-    struct slices_place place;
-    enum deliver_next next;
-
-    if (slices_seek(deliver->slices, deliver->off, deliver->end, &place) != OK)
-        return DELIVER_FAILED;
-    if (place.left < limited.len_max)
-        limited.len_max = place.left;
-    if (place.pin != NULL)
-        return next_in_store(deliver, place.pin->oid, place.pin->body_len, place.at, &limited,
-                             out_n);
-    next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
-    return next == DELIVER_FAILED && slices_reopen(deliver->slices)
-               ? next_in_slices(deliver, batch, out_n)
-               : next;
-}
-
 /* Not more than len_max bytes; returns how many there are. */
 static uint64_t
 trim(struct iovec *iov, size_t *iov_n, uint64_t len_max)
@@ -250,6 +230,28 @@ trim(struct iovec *iov, size_t *iov_n, uint64_t len_max)
         len += iov[i].iov_len;
     }
     return len;
+}
+
+static enum deliver_next
+next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n)
+{
+    struct batch limited = *batch;
+    struct slices_place place;
+    enum deliver_next next;
+
+    if (slices_seek(deliver->slices, deliver->off, deliver->end, &place) != OK)
+        return DELIVER_FAILED;
+    if (place.left < limited.len_max)
+        limited.len_max = place.left;
+    if (place.pin != NULL)
+        return next_in_store(deliver, place.pin->oid, place.pin->body_len, place.at, &limited,
+                             out_n);
+    next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
+    if (next == DELIVER_DATA)
+        (void)trim(batch->iov, out_n, limited.len_max); /* nothing of what should not be there */
+    return next == DELIVER_FAILED && slices_reopen(deliver->slices)
+               ? next_in_slices(deliver, batch, out_n)
+               : next;
 }
 
 /* Body bytes from deliver->off on, wherever they are. */

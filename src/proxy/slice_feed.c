@@ -156,6 +156,8 @@ publish(struct slice_feed *feed, const struct http_response *response)
     head.labels = (const uint64_t *)(const void *)feed->labels.ptr;
     head.labels_n = feed->labels.len / sizeof(uint64_t);
     head.fwd_status = response->status;
+    /* Else the end is read to, and fetch_expect sees to the length. */
+    head.has_length = response->framing == FRAMING_LENGTH;
     head.reason = fresh_admit_part(&feed->site->cache, &response->fields);
     rc = fill_publish(feed->fill, &head);
     if (rc != OK)

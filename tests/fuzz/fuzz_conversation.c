@@ -38,7 +38,7 @@ static const char settings_text[] = //
     "store { path = \"/nonexistent\" }\n"
     "origin \"one\" { server \"192.0.2.10:80\" {} }\n"
     "origin \"two\" { server \"app.test:80\" {} server \"192.0.2.12:80\" {} host = \"b.test\" }\n"
-    "site \"a\" { hosts = {\"a.test\"} origin = \"one\" }\n"
+    "site \"a\" { hosts = {\"a.test\"} origin = \"one\" slice_above = 100 slice = 64KB }\n"
     "site \"b\" { hosts = {\"b.test\"} origin = \"two\" stale_if_error = 1h\n"
     "           stale_while_revalidate = 1m default_ttl = 1m early_hints = yes\n"
     "           query_drop = {\"utm_*\"} query_sort = yes key_ignore_case = yes key_cookies = "

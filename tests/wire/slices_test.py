@@ -8,6 +8,7 @@ import pytest
 import h1
 from client import Client
 from large import Large, part_of
+from origin import reply_head
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SLICE = 256 * KIB // 65520 * 65520  # whole pieces of the store
@@ -545,6 +546,32 @@ def test_an_origin_that_breaks_off(origin, edge, large):
         ask(edge, MIB, MIB + SLICE)
     origin.serve_with(PATH, large)
     expect_range(ask(edge, MIB, MIB + 10), large, MIB, MIB + 10)
+
+
+@pytest.mark.parametrize("how", ["chunked", "close", "silent"])
+def test_a_slice_without_a_length(origin, edge, large, how):
+    """RFC 9112 section 6.3: Content-Range says how long it is; it is whole when its end came."""
+    ask(edge, 2 * MIB, 2 * MIB + 10)
+    edge.wait_stored(2)
+    origin.forget(PATH)
+    first, end = slice_range(MIB // SLICE, large)
+    fields = {**large.head_fields(), "Content-Range": f"bytes {first}-{end - 1}/{large.length}"}
+    client = edge.client()
+    client.send_request("GET", PATH, {"Range": f"bytes={first}-{end - 1}"})
+    held = origin.next_request()
+    if how == "chunked":
+        held.reply(206, fields, part_of("first", first, end), chunked=True)
+    else:
+        held.send(reply_head(206, fields) + part_of("first", first, end))
+    expect_range(client.read_response(), large, first, end)
+    if how != "chunked":
+        edge.expect_stats(origin_exchanges=1)
+        held.close() if how == "close" else held.abort()
+    edge.expect_stats(origin_exchanges=0, fills_open=0)
+    origin.serve_with(PATH, large)
+    response = ask(edge, first, first + 10)
+    expect_range(response, large, first, first + 10)
+    assert response.cache_status.hit == (how != "silent")
 
 
 @pytest.mark.parametrize("content_range", ["bytes 0-9/*", "bytes 0-9/{length}", None])
