@@ -181,6 +181,12 @@ what_follows(void **state)
          LOOKUP_WAY_SEND},
         {"4: HEAD, fresh", "", METHOD_HEAD, true, LOOKUP_FRESH, false, LOOKUP_WAY_SEND},
         {"4.3.5: HEAD, nothing", "", METHOD_HEAD, false, LOOKUP_FRESH, false, LOOKUP_WAY_HEAD},
+        {"4.3.2: If-Match, and it is the stored one", "If-Match: \"e\"", METHOD_GET, true,
+         LOOKUP_FRESH, false, LOOKUP_WAY_SEND},
+        {"4.3.2: If-Match, and it is another", "If-Match: \"a\"", METHOD_GET, true, LOOKUP_FRESH,
+         false, LOOKUP_WAY_PASS},
+        {"4.3.2: If-Match, HEAD, and it is another", "If-Match: \"a\"", METHOD_HEAD, true,
+         LOOKUP_STALE, false, LOOKUP_WAY_HEAD},
         {"4.3.2: If-Match, nothing", "If-Match: \"a\"", METHOD_GET, false, LOOKUP_FRESH, false,
          LOOKUP_WAY_PASS},
         {"4.3.2: If-Unmodified-Since, to be validated", "If-Unmodified-Since: " DATE_NOW,
@@ -191,7 +197,9 @@ what_follows(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         static const struct cache_settings settings = {0};
         struct lookup_finding finding = {
-            .found = cases[i].found, .object.status = 200, .verdict.use = cases[i].use};
+            .found = cases[i].found,
+            .object = {.status = 200, .etag = SLICE("\"e\""), .last_modified_s = -1},
+            .verdict.use = cases[i].use};
         struct http_request request;
         struct cachectl cc;
         struct arena arena;
