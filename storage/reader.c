@@ -118,6 +118,7 @@ reader_renew(struct store_reader *reader)
         return true;
     if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
         return false;
+    reader->view = atomic_load_explicit(&reader->store->purges.view, memory_order_acquire);
     if (UNLIKELY(reader->txn == NULL)) {
         if (!begin_txn(reader))
             return false;
@@ -240,6 +241,26 @@ copy_labels(struct store_reader *reader, const struct record *record, struct sto
     return true;
 }
 
+/* By both views: a sweep that ended since the snapshot was taken has left its marks in records that
+ * the snapshot does not show, and its purges are in no later view. */
+static enum store_purged
+match_views(const struct store_reader *reader, const struct record *record)
+{
+    const struct purge_view *views[] = {reader->found.view, reader->view};
+    enum store_purged worst = STORE_NOT_PURGED;
+
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        enum store_purged purged = STORE_NOT_PURGED;
+
+        if (views[i] != NULL)
+            purged = purge_view_match(views[i], record->birth, record->key, record->labels,
+                                      record->labels_n);
+        if (purged > worst)
+            worst = purged;
+    }
+    return worst;
+}
+
 enum look { LOOK_FOUND, LOOK_OTHER, LOOK_GONE };
 
 /* Read the record of an entry: is it what `key` asks for? */
@@ -250,7 +271,6 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     struct store *store = reader->store;
     struct index_entry *entry = index_entry(&store->index, number);
     unsigned verified = atomic_load_explicit(&entry->verified, memory_order_relaxed);
-    const struct purge_view *view = reader->found.view;
     enum store_purged purged = STORE_NOT_PURGED;
     struct slice value;
     struct record record;
@@ -269,8 +289,8 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
         atomic_store_explicit(&entry->verified, 1, memory_order_relaxed);
     if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
         return LOOK_OTHER;
-    if (UNLIKELY(view != NULL))
-        purged = purge_view_match(view, record.birth, record.key, record.labels, record.labels_n);
+    if (UNLIKELY(reader->found.view != NULL || reader->view != NULL))
+        purged = match_views(reader, &record);
     if (purged == STORE_PURGED_HARD || !copy_labels(reader, &record, out))
         return LOOK_OTHER;
     out->oid = entry->oid;

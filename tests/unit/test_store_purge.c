@@ -320,6 +320,27 @@ many_objects_are_swept(void **state)
     assert_int_equal(help_check(fixture->store).objects, 2000);
 }
 
+/* The sweep may end between two look-ups of one section: its marks are in no older snapshot. */
+static void
+a_soft_purge_holds_all_through_a_section(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_purge purge = {STORE_PURGE_PREFIX, true, 0, SLICE("site/")};
+
+    for (unsigned round = 0; round < 150; round++) {
+        struct store_purge_status work;
+        unsigned soft;
+        uint64_t id;
+
+        put_all(fixture->store);
+        (void)help_purge(fixture->store, &purge, 1, &id);
+        do {
+            assert_int_equal(found(fixture->reader, &soft), 5);
+            assert_int_equal(soft, 5);
+        } while (store_purge_status(fixture->store, id, &work) == OK && !work.finished);
+    }
+}
+
 /* Acknowledged, then kill -9 at once: it holds. */
 static void
 an_acknowledged_purge_outlives_kill(void **state)
@@ -384,6 +405,7 @@ main(void)
         T(an_update_gives_a_new_head_and_lifts_a_soft_purge),
         T(soft_marks_outlive_a_restart),
         T(many_objects_are_swept),
+        T(a_soft_purge_holds_all_through_a_section),
         T(an_acknowledged_purge_outlives_kill),
         T(too_many_rows_are_refused),
     };
