@@ -287,7 +287,7 @@ store_close(struct store **slot)
     if (store == NULL)
         return;
     ASSERT_TAG(store, STORE_TAG);
-    writer_stop(store); /* the scan goes on until then: a purge may wait for it */
+    writer_stop(store);      /* the scan goes on until then: a purge may wait for it */
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */
     writer_fini(store);
     warm_stop(&store->warm);
