@@ -82,8 +82,10 @@ check_site_hosts(struct config_load *load, size_t i)
 
 /* Fields that are not for the origin, or ask for a part of the answer. */
 static bool
-may_be_in_key(enum http_token token)
+may_be_in_key(struct slice name)
 {
+    enum http_token token = http_token_from(name);
+
     switch (token) {
     case HTTP_CDN_LOOP:
     case HTTP_CONTENT_LENGTH:
@@ -103,21 +105,36 @@ may_be_in_key(enum http_token token)
     }
 }
 
+/* Names that cost something each time, and that not everything may be. */
+struct names_rule {
+    const char *directive, *cost; /* "fields, each sought in every request" */
+    int max;
+    bool (*fits)(struct slice name);
+    const char *fault; /* what a name is that does not fit, and what to do */
+};
+
+static void
+check_names(struct config_load *load, size_t i, const struct names_rule *rule,
+            const struct config_texts *names)
+{
+    if (names->n > (size_t)rule->max)
+        config_load_fault(load, load->site_lines[i], "%s names %zu %s; name %d at most",
+                          rule->directive, names->n, rule->cost, rule->max);
+    for (size_t j = 0; j < names->n; j++)
+        if (!rule->fits(slice_from_str(names->items[j])))
+            config_load_fault(load, load->site_lines[i], "%s: \"%s\" %s", rule->directive,
+                              names->items[j], rule->fault);
+}
+
 static void
 check_site_key_fields(struct config_load *load, size_t i)
 {
+    static const struct names_rule rule = {"key_fields", "fields, each sought in every request",
+                                           KEY_FIELDS_MAX, may_be_in_key,
+                                           "cannot be part of a key; take it away"};
     struct config_site *site = &load->sites[i];
 
-    if (site->key_fields.n > KEY_FIELDS_MAX)
-        config_load_fault(
-            load, load->site_lines[i],
-            "key_fields names %zu fields, each sought in every request; name %d at most",
-            site->key_fields.n, KEY_FIELDS_MAX);
-    for (size_t j = 0; j < site->key_fields.n; j++)
-        if (!may_be_in_key(http_token_from(slice_from_str(site->key_fields.items[j]))))
-            config_load_fault(load, load->site_lines[i],
-                              "key_fields: \"%s\" cannot be part of a key; take it away",
-                              site->key_fields.items[j]);
+    check_names(load, i, &rule, &site->key_fields);
     site->settings.key_fields = site->key_fields.items;
     site->settings.key_fields_n = site->key_fields.n;
 }
@@ -140,17 +157,12 @@ static void
 check_parameters(struct config_load *load, size_t i, const char *directive,
                  const struct config_texts *names)
 {
-    if (names->n > PARAMETERS_MAX)
-        config_load_fault(load, load->site_lines[i],
-                          "%s names %zu parameters, each compared with those of every query; name "
-                          "%d at most",
-                          directive, names->n, PARAMETERS_MAX);
-    for (size_t j = 0; j < names->n; j++)
-        if (!is_parameter(slice_from_str(names->items[j])))
-            config_load_fault(load, load->site_lines[i],
-                              "%s: \"%s\" is no name of a parameter; write what stands before "
-                              "the =, with * for any ending",
-                              directive, names->items[j]);
+    const struct names_rule rule = {
+        directive, "parameters, each compared with those of every query", PARAMETERS_MAX,
+        is_parameter,
+        "is no name of a parameter; write what stands before the =, with * for any ending"};
+
+    check_names(load, i, &rule, names);
 }
 
 static void
@@ -173,41 +185,31 @@ check_site_target(struct config_load *load, size_t i)
 static void
 check_site_cookies(struct config_load *load, size_t i)
 {
+    static const struct names_rule rule = {"key_cookies", "cookies, each sought in every request",
+                                           KEY_COOKIES_MAX, http_is_token,
+                                           "is no name of a cookie; take it away"};
     struct config_site *site = &load->sites[i];
 
-    if (site->key_cookies.n > KEY_COOKIES_MAX)
-        config_load_fault(
-            load, load->site_lines[i],
-            "key_cookies names %zu cookies, each sought in every request; name %d at most",
-            site->key_cookies.n, KEY_COOKIES_MAX);
-    for (size_t j = 0; j < site->key_cookies.n; j++)
-        if (!http_is_token(slice_from_str(site->key_cookies.items[j])))
-            config_load_fault(load, load->site_lines[i],
-                              "key_cookies: \"%s\" is no name of a cookie; take it away",
-                              site->key_cookies.items[j]);
+    check_names(load, i, &rule, &site->key_cookies);
     site->settings.key_cookies = site->key_cookies.items;
     site->settings.key_cookies_n = site->key_cookies.n;
+}
+
+static bool
+may_be_targeted(struct slice name)
+{
+    return http_token_from(name) == HTTP_UNKNOWN;
 }
 
 static void
 check_site_targeted(struct config_load *load, size_t i)
 {
+    static const struct names_rule rule = {
+        "targeted_fields", "fields, each sought in every response", TARGETED_FIELDS_MAX,
+        may_be_targeted, "is no targeted field; take it away"};
     struct config_site *site = &load->sites[i];
 
-    if (site->targeted_fields.n > TARGETED_FIELDS_MAX)
-        config_load_fault(
-            load, load->site_lines[i],
-            "targeted_fields names %zu fields, each sought in every response; name %d at most",
-            site->targeted_fields.n, TARGETED_FIELDS_MAX);
-    for (size_t j = 0; j < site->targeted_fields.n; j++)
-        if (http_token_from(slice_from_str(site->targeted_fields.items[j])) != HTTP_UNKNOWN)
-            config_load_fault(load, load->site_lines[i],
-                              "targeted_fields: \"%s\" is no targeted field; take it away",
-                              site->targeted_fields.items[j]);
-    site->settings.cache.status_ttls = site->status_ttls.items;
-    site->settings.cache.status_ttls_n = site->status_ttls.n;
-    site->settings.cache.status_ttls = site->status_ttls.items;
-    site->settings.cache.status_ttls_n = site->status_ttls.n;
+    check_names(load, i, &rule, &site->targeted_fields);
     site->settings.cache.targeted_fields = site->targeted_fields.items;
     site->settings.cache.targeted_fields_n = site->targeted_fields.n;
 }
@@ -226,6 +228,8 @@ config_load_check_sites(struct config_load *load)
         check_site_key_fields(load, i);
         check_site_cookies(load, i);
         check_site_target(load, i);
+        load->sites[i].settings.cache.status_ttls = load->sites[i].status_ttls.items;
+        load->sites[i].settings.cache.status_ttls_n = load->sites[i].status_ttls.n;
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
         load->sites[i].settings.hosts_n = load->sites[i].hosts.n;
         load->sites[i].settings.upgrades = load->sites[i].upgrades.items;
