@@ -55,6 +55,12 @@ struct slice slice_skip(struct slice text, size_t n);  /* n <= text.len */
 struct slice slice_first(struct slice text, size_t n); /* at most n bytes */
 bool slice_cut(struct slice *rest, char c, struct slice *out_before); /* false: no c; *out = all */
 
+/* Below, at or above 0: by the bytes as numbers; a text comes before those that it begins. */
+int slice_compare(struct slice a, struct slice b);
+
+/* Into a set of *n in the order of their bytes, which has room for one more; not a second time. */
+void slice_insert(struct slice *set, size_t *n, struct slice item);
+
 /* Digits at the start of *text, taken off. False when there is none or it does not fit 64 bits. */
 bool slice_take_u64(struct slice *text, uint64_t *out);
 

@@ -24,6 +24,33 @@ slice_starts(struct slice text, struct slice prefix)
     return text.len >= prefix.len && slice_equal(slice_first(text, prefix.len), prefix);
 }
 
+int
+slice_compare(struct slice a, struct slice b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+void
+slice_insert(struct slice *set, size_t *n, struct slice item)
+{
+    size_t at = *n;
+
+    for (; at > 0; at--) {
+        int order = slice_compare(set[at - 1], item);
+
+        if (order == 0)
+            return;
+        if (order < 0)
+            break;
+    }
+    memmove(set + at + 1, set + at, (*n - at) * sizeof(*set));
+    set[at] = item;
+    (*n)++;
+}
+
 bool
 slice_ends(struct slice text, struct slice suffix)
 {

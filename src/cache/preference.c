@@ -112,33 +112,6 @@ put_member(struct preference *out, struct slice member)
     return put_weight(out, (unsigned)weight);
 }
 
-static int
-compare(struct slice a, struct slice b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-/* In order and once. There is room. */
-static void
-insert(struct slice *members, size_t *n, struct slice member)
-{
-    size_t at = *n;
-
-    for (; at > 0; at--) {
-        int order = compare(members[at - 1], member);
-
-        if (order == 0)
-            return;
-        if (order < 0)
-            break;
-    }
-    memmove(members + at + 1, members + at, (*n - at) * sizeof(*members));
-    members[at] = member;
-    (*n)++;
-}
-
 static bool
 join(const struct slice *members, size_t n, struct preference *out)
 {
@@ -166,7 +139,7 @@ preference_write(const struct http_fields *fields, const struct http_field *firs
             if (n == ARRAY_LEN(members) || http_quote_is_open(member) ||
                 !put_member(&scattered, member))
                 return false;
-            insert(members, &n, slice_of(scattered.text + from, scattered.len - from));
+            slice_insert(members, &n, slice_of(scattered.text + from, scattered.len - from));
         }
     }
     return join(members, n, out);

@@ -148,10 +148,8 @@ struct parameter {
 static bool
 comes_after(const struct parameter *a, const struct parameter *b)
 {
-    size_t least = a->name_len < b->name_len ? a->name_len : b->name_len;
-    int order = least == 0 ? 0 : memcmp(a->whole.ptr, b->whole.ptr, least);
-
-    return order != 0 ? order > 0 : a->name_len > b->name_len;
+    return slice_compare(slice_first(a->whole, a->name_len), slice_first(b->whole, b->name_len)) >
+           0;
 }
 
 /* Two sorted runs, [from, middle) and [middle, to), become one; the first goes before its equals.

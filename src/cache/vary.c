@@ -131,35 +131,6 @@ cache_vary_is_star(const struct http_fields *response)
     return false;
 }
 
-static int
-compare_names(struct slice a, struct slice b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
-/* In order and once; there is room. */
-static void
-insert_name(struct slice *names, size_t *n, struct slice name)
-{
-    size_t at = *n;
-
-    for (; at > 0; at--) {
-        int order = compare_names(names[at - 1], name);
-
-        if (order == 0)
-            return;
-        if (order < 0)
-            break;
-    }
-    memmove(names + at + 1, names + at, (*n - at) * sizeof(*names));
-    names[at] = name;
-    (*n)++;
-}
-
 static enum err
 collect_names(struct arena *arena, const struct http_fields *response,
               struct slice names[CACHE_VARY_NAMES_MAX + 1], size_t *out_n)
@@ -179,7 +150,7 @@ collect_names(struct arena *arena, const struct http_fields *response,
             return ERR_NOMEM;
         for (size_t i = 0; i < name.len; i++)
             lower[i] = char_lower(name.ptr[i]);
-        insert_name(names, out_n, slice_of(lower, name.len));
+        slice_insert(names, out_n, slice_of(lower, name.len));
     }
     return OK;
 }

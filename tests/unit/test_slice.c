@@ -259,6 +259,25 @@ numbers_become_digits(void **state)
     }
 }
 
+static void
+sets_are_in_order_and_once(void **state)
+{
+    static const char *const items[] = {"b", "a", "ab", "b", "", "\xff", "a"};
+    static const char *const want[] = {"", "a", "ab", "b", "\xff"};
+    struct slice set[ARRAY_LEN(items)];
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
+        slice_insert(set, &n, slice_from_str(items[i]));
+    assert_int_equal(n, ARRAY_LEN(want));
+    for (size_t i = 0; i < n; i++)
+        assert_true(slice_is(set[i], want[i]));
+    assert_true(slice_compare(SLICE("a"), SLICE("ab")) < 0);
+    assert_true(slice_compare(SLICE("b"), SLICE("ab")) > 0);
+    assert_int_equal(slice_compare(SLICE_NONE, SLICE("")), 0);
+}
+
 int
 main(void)
 {
@@ -272,6 +291,7 @@ main(void)
         cmocka_unit_test(durations),
         cmocka_unit_test(byte_sizes),
         cmocka_unit_test(copies),
+        cmocka_unit_test(sets_are_in_order_and_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
