@@ -27,6 +27,7 @@ enum step request_goto(struct request *req, enum request_state next);
 /* An error of the client's is counted and logged as a refusal, and the connection closes. */
 enum step request_answer_error(struct request *req, enum err rc, const char *why);
 void request_run(struct request *req); /* until a state waits; may end the request */
+void request_on_news(void *arg);       /* a fill that it waits for or reads has more */
 
 enum step request_on_vet(struct request *req);     /* VET */
 enum step request_on_collect(struct request *req); /* COLLECT */

@@ -79,7 +79,6 @@ feed_publish(struct feed *feed)
         rc = fill_begin_storing(feed->fill);
     if (rc == OK)
         rc = fill_publish(feed->fill, &feed->head);
-
     if (rc != OK) {
         feed_fail(feed, rc, "out of memory");
         return;

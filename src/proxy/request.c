@@ -263,6 +263,19 @@ describe_request(const void *subject, char *buf, size_t cap)
 }
 
 void
+request_on_news(void *arg)
+{
+    struct request *req = arg;
+    struct proxy *proxy = req->proxy; /* the request may end in here */
+
+    if (req->state == REQUEST_PARKED || req->state == REQUEST_SLICES)
+        request_run(req);
+    else if (req->state == REQUEST_REPLY)
+        req->carrier.on_progress(req->carrier.arg);
+    proxy_read_end(proxy);
+}
+
+void
 request_run(struct request *req)
 {
     static enum step (*const handlers[])(struct request *) = {

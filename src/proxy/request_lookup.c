@@ -178,23 +178,10 @@ on_feed_interim(void *arg, const struct http_response *response)
         req->carrier.on_interim(req->carrier.arg, head);
 }
 
-static void
-on_fill_news(void *arg)
-{
-    struct request *req = arg;
-    struct proxy *proxy = req->proxy; /* the request may end in here */
-
-    if (req->state == REQUEST_PARKED)
-        request_run(req);
-    else if (req->state == REQUEST_REPLY)
-        req->carrier.on_progress(req->carrier.arg);
-    proxy_read_end(proxy);
-}
-
 static enum err
 join(struct request *req)
 {
-    return fill_join(req->fill, req->proxy->loop, on_fill_news, req, &req->reader);
+    return fill_join(req->fill, req->proxy->loop, request_on_news, req, &req->reader);
 }
 
 void
@@ -388,15 +375,20 @@ fail_over(struct request *req, struct lookup_finding *finding)
     return request_goto(req, request_after_found(req));
 }
 
+static bool
+was_unstorable(const struct request *req)
+{
+    struct store_hash hash = way_unstorable_hash(&req->key, req->http.method, req->keyed);
+
+    return unstorable_is(req->proxy->shared->unstorable, &hash, loop_now_ms());
+}
+
 static enum lookup_way
 choose_way(const struct request *req, const struct lookup_finding *finding)
 {
     struct lookup_question question = question_of(req);
-    struct store_hash hash = way_unstorable_hash(&req->key, req->http.method, req->keyed);
-    bool hit_for_miss =
-        !finding->found && unstorable_is(req->proxy->shared->unstorable, &hash, loop_now_ms());
 
-    return lookup_way(&question, finding, hit_for_miss);
+    return lookup_way(&question, finding, !finding->found && was_unstorable(req));
 }
 
 enum step

@@ -20,19 +20,6 @@ struct request_sliced {
     bool looked; /* for what is stored */
 };
 
-static void
-on_slice_news(void *arg)
-{
-    struct request *req = arg;
-    struct proxy *proxy = req->proxy; /* the request may end in here */
-
-    if (req->state == REQUEST_SLICES)
-        request_run(req);
-    else if (req->state == REQUEST_REPLY)
-        req->carrier.on_progress(req->carrier.arg);
-    proxy_read_end(proxy);
-}
-
 /* What is of the map or of a fill goes before the slices come. */
 static enum err
 copy_master(struct request *req, const struct request_master *from, struct request_sliced *to)
@@ -69,8 +56,8 @@ request_begin_slices(struct request *req, const struct request_master *master,
     struct request_sliced *sliced = arena_zalloc(&req->arena, sizeof(*sliced));
 
     if (sliced == NULL || copy_master(req, master, sliced) != OK ||
-        slices_begin(&req->arena, req->proxy, &sliced->plan, on_slice_news, req, &sliced->slices) !=
-            OK)
+        slices_begin(&req->arena, req->proxy, &sliced->plan, request_on_news, req,
+                     &sliced->slices) != OK)
         return false;
     sliced->status = *status;
     req->sliced = sliced;
