@@ -252,7 +252,7 @@ match_views(const struct store_reader *reader, const struct record *record)
     for (size_t i = 0; i < ARRAY_LEN(views); i++) {
         enum store_purged purged = STORE_NOT_PURGED;
 
-        if (views[i] != NULL)
+        if (views[i] != NULL && (i == 0 || views[i] != views[0]))
             purged = purge_view_match(views[i], record->birth, record->key, record->labels,
                                       record->labels_n);
         if (purged > worst)
