@@ -71,6 +71,33 @@ env_last_txnid(const struct env *env)
     return info.me_last_txnid;
 }
 
+/* A line of mdb_reader_list: process, thread, and the snapshot, a dash when there is none. */
+static int
+look_at_reader(const char *line, void *arg)
+{
+    const char *last = strrchr(line, ' ');
+    uint64_t *oldest = arg;
+    char *end;
+    uint64_t txnid;
+
+    if (last == NULL || last[1] < '0' || last[1] > '9')
+        return 0;
+    txnid = strtoull(last + 1, &end, 10);
+    if (*end == '\n' && txnid < *oldest)
+        *oldest = txnid;
+    return 0;
+}
+
+uint64_t
+env_reader_lag(const struct env *env)
+{
+    uint64_t oldest = UINT64_MAX, last;
+
+    (void)mdb_reader_list(env->mdb, look_at_reader, &oldest);
+    last = env_last_txnid(env);
+    return oldest < last ? last - oldest : 0;
+}
+
 int
 env_get(const struct env *env, MDB_txn *txn, uint64_t key, struct slice *out)
 {

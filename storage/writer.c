@@ -523,8 +523,10 @@ set_gauges(const struct writer *w)
 
     STAT_SET(store_objects, store->index.live_n);
     STAT_SET(store_index_bytes, store->index.bytes_len);
-    if (atomic_load_explicit(&store->down, memory_order_relaxed) ||
-        mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, &txn) != 0)
+    if (atomic_load_explicit(&store->down, memory_order_relaxed))
+        return;
+    STAT_SET(store_reader_lag, env_reader_lag(&store->env));
+    if (mdb_txn_begin(store->env.mdb, NULL, MDB_RDONLY, &txn) != 0)
         return;
     STAT_SET(store_used_bytes, env_used_pages(&store->env, txn) * RECORD_PAGE_LEN);
     STAT_SET(store_file_bytes, env_file_pages(&store->env) * RECORD_PAGE_LEN);

@@ -34,6 +34,10 @@ uint64_t env_used_pages(const struct env *env, MDB_txn *txn);
 uint64_t env_file_pages(const struct env *env);
 uint64_t env_last_txnid(const struct env *env);
 
+/* By how many commits the oldest snapshot that is being read is behind; 0: nobody reads, or the
+ * latest. Pages freed since then cannot be used again. */
+uint64_t env_reader_lag(const struct env *env);
+
 /* One value. MDB_NOTFOUND and others as LMDB gives them. */
 int env_get(const struct env *env, MDB_txn *txn, uint64_t key, struct slice *out);
 int env_put_header(struct env *env, MDB_txn *txn);
