@@ -3,8 +3,6 @@
  *
  * Everything here may be undone: until the commit, entries are only marked as going (claims), and
  * what the index shall become is noted (changes). */
-#include <xxhash.h>
-
 #include "base/log.h"
 #include "base/stats.h"
 #include "storage/evict.h"
@@ -205,15 +203,10 @@ static int
 store_piece(struct writer *w, struct op *op)
 {
     struct store_put *put = op->put;
-    void *to;
-    int rc;
 
     if (put->own_oid == 0)
         put->own_oid = object_take_oid(w);
-    rc = object_put(w, record_key(put->own_oid, op->n), op->block->len, &to);
-    if (rc == 0)
-        memcpy(to, op->block->data, op->block->len);
-    return rc;
+    return object_put_piece(w, record_key(put->own_oid, op->n), op->block->data, op->block->len);
 }
 
 static int
@@ -225,7 +218,6 @@ store_rest(struct writer *w, const struct op *op, uint64_t body_len, struct slic
     while (off < body_len) {
         struct record_span span = record_span_at(body_len, off);
         const char *from = op->block->data + (span.off - start);
-        void *to;
         int rc;
 
         off += span.len;
@@ -233,10 +225,9 @@ store_rest(struct writer *w, const struct op *op, uint64_t body_len, struct slic
             *out_tail = slice_of(from, span.len);
             continue;
         }
-        rc = object_put(w, record_key(op->oid, span.piece), span.len, &to);
+        rc = object_put_piece(w, record_key(op->oid, span.piece), from, span.len);
         if (rc != 0)
             return rc;
-        memcpy(to, from, span.len);
     }
     return 0;
 }
@@ -289,7 +280,6 @@ store_object(struct writer *w, struct op *op)
         .variant = op->variant,
         .birth = put->birth.seq,
         .body_len = op->n * BLOCK_FULL_LEN + (op->block == NULL ? 0 : op->block->len),
-        .body_sum = op->body_sum,
         .key = slice_of(put->key, put->key_len),
         .meta = op->meta,
         .head = op->head,
@@ -313,13 +303,11 @@ store_object(struct writer *w, struct op *op)
     rc = kill_replaced(w, op);
     op->oid = put->own_oid != 0 ? put->own_oid : object_take_oid(w);
     LIST_FOREACH (&op->pieces, link) {
-        struct op *piece = CONTAINER_OF(link, struct op, link);
-        void *to;
+        const struct op *piece = CONTAINER_OF(link, struct op, link);
 
         if (rc == 0)
-            rc = object_put(w, record_key(op->oid, piece->n), piece->block->len, &to);
-        if (rc == 0)
-            memcpy(to, piece->block->data, piece->block->len);
+            rc = object_put_piece(w, record_key(op->oid, piece->n), piece->block->data,
+                                  piece->block->len);
     }
     if (rc == 0)
         rc = store_rest(w, op, record.body_len, &record.tail);
@@ -476,9 +464,9 @@ pages_needed(const struct writer *w, uint64_t *out_objects)
             record_room_add(&room, sizeof(struct record) + op->queue_len);
         }
         if (op->block != NULL)
-            record_room_add(&room, op->block->len);
+            record_room_add_body(&room, op->block->len);
         LIST_FOREACH (&op->pieces, piece)
-            record_room_add(&room, BLOCK_FULL_LEN);
+            record_room_add_body(&room, BLOCK_FULL_LEN);
     }
     *out_objects = objects;
     return room.pages + room.leaf_bytes / (RECORD_PAGE_LEN / 2) + ROOM_SPARE_PAGES;

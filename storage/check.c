@@ -1,10 +1,9 @@
 /* Reading everything back: every object against its checksums, every page against the counts. */
 #include <time.h>
-#include <xxhash.h>
 
 #include "storage/state.h"
 
-enum { CHECK_IOV_MAX = 16, CHECK_TRIES_MAX = 5000, CHECK_PAUSE_NS = 500000 };
+enum { CHECK_TRIES_MAX = 5000, CHECK_PAUSE_NS = 500000 };
 
 /* The next record after *oid, into *out. ERR_NOT_FOUND: no more. The section is open. */
 static enum err
@@ -38,28 +37,36 @@ next_record(struct store_reader *reader, uint64_t *oid, struct slice *out)
 /* ERR_NOT_FOUND also when it went while it was read: the caller looks whether the record is there.
  */
 static enum err
-sum_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t *out)
+check_piece(struct store_reader *reader, uint64_t oid, const struct record_span *span)
 {
-    XXH3_state_t *sum = XXH3_createState();
+    uint64_t key = record_key(oid, span->piece);
+    struct slice bytes;
+    enum err rc;
+
+    if (!reader_renew(reader))
+        return ERR_STORE_IO;
+    rc = env_err(env_get(&reader->store->env, reader->txn, key, &bytes));
+    if (rc == OK)
+        rc = record_piece_decode(bytes, span->len, &bytes);
+    return rc != OK || record_piece_is_right(bytes, key) ? rc : ERR_STORE_CORRUPT;
+}
+
+/* The tail lies in the record. */
+static enum err
+check_body(struct store_reader *reader, uint64_t oid, uint64_t body_len)
+{
     enum err rc = OK;
 
-    if (sum == NULL)
-        return ERR_NOMEM;
-    (void)XXH3_64bits_reset(sum);
     for (uint64_t off = 0; off < body_len && rc == OK;) {
-        struct iovec iov[CHECK_IOV_MAX];
-        size_t n = 0;
+        struct record_span span = record_span_at(body_len, off);
 
-        rc = store_body(reader, oid, body_len, off, UINT64_MAX, iov, ARRAY_LEN(iov), &n);
-        for (size_t i = 0; i < n && rc == OK; i++) {
-            (void)XXH3_64bits_update(sum, iov[i].iov_base, iov[i].iov_len);
-            off += iov[i].iov_len;
-        }
+        if (span.piece == RECORD_PIECE)
+            break;
+        rc = check_piece(reader, oid, &span);
+        off += span.len;
         store_read_end(reader); /* no long transactions */
         store_read_begin(reader);
     }
-    *out = XXH3_64bits_digest(sum);
-    (void)XXH3_freeState(sum);
     return rc;
 }
 
@@ -76,7 +83,7 @@ static enum err
 check_object(struct store_reader *reader, uint64_t oid, struct slice value, struct store_check *out)
 {
     struct record record;
-    uint64_t sum, body_len, body_sum;
+    uint64_t body_len;
     enum err rc;
 
     if (record_decode(value, oid, true, &record) != OK) {
@@ -85,12 +92,9 @@ check_object(struct store_reader *reader, uint64_t oid, struct slice value, stru
     }
     if ((record.flags & RECORD_DEAD) != 0)
         return OK;
-    body_len = record.body_len;
-    body_sum = record.body_sum; /* the slices end with the first section */
-    rc = sum_body(reader, oid, body_len, &sum);
-    if (rc == ERR_NOMEM)
-        return rc;
-    if (rc == OK && sum == body_sum) {
+    body_len = record.body_len; /* its slices end with the first section */
+    rc = check_body(reader, oid, body_len);
+    if (rc == OK) {
         out->objects++;
         out->bytes += body_len;
     } else if (still_there(reader, oid)) {

@@ -5,6 +5,7 @@
  * of the tree becomes free in long runs; larger ones stay where they are. Pinned ones stay. */
 #include "storage/evict.h"
 
+#include "base/log.h"
 #include "base/stats.h"
 #include "storage/object.h"
 #include "storage/state.h"
@@ -47,23 +48,50 @@ evict_raise_limit(struct writer *w)
         w->limit_pages = most;
 }
 
-/* One piece, or the record, of a survivor to its new id. */
+/* *out_right: every piece is there, and as it was written. */
 static int
-copy_value(struct writer *w, uint64_t from, uint64_t to)
+verify_pieces(struct writer *w, uint64_t oid, uint64_t body_len, bool *out_right)
 {
-    struct slice value;
-    void *room;
-    int rc = env_get(&w->store->env, w->txn, from, &value);
+    *out_right = true;
+    for (uint64_t off = 0; off < body_len && *out_right;) {
+        struct record_span span = record_span_at(body_len, off);
+        uint64_t key = record_key(oid, span.piece);
+        struct slice bytes;
+        int rc;
 
-    if (rc != 0)
-        return rc;
-    if (value.len > BLOCK_FULL_LEN)
-        return MDB_CORRUPTED;
-    memcpy(w->scratch, value.ptr, value.len); /* the put may move it */
-    rc = object_put(w, to, value.len, &room);
-    if (rc == 0)
-        memcpy(room, w->scratch, value.len);
-    return rc;
+        if (span.piece == RECORD_PIECE)
+            return 0; /* the record's own checksum is over it */
+        rc = env_get(&w->store->env, w->txn, key, &bytes);
+        if (rc != 0 && rc != MDB_NOTFOUND)
+            return rc;
+        *out_right = rc == 0 && record_piece_decode(bytes, span.len, &bytes) == OK &&
+                     record_piece_is_right(bytes, key);
+        off += span.len;
+    }
+    return 0;
+}
+
+/* The pieces of a survivor to its new id; they were found right in this transaction. */
+static int
+copy_pieces(struct writer *w, uint64_t from, uint64_t to, uint64_t body_len)
+{
+    for (uint64_t off = 0; off < body_len;) {
+        struct record_span span = record_span_at(body_len, off);
+        struct slice value;
+        int rc;
+
+        if (span.piece == RECORD_PIECE)
+            break;
+        rc = env_get(&w->store->env, w->txn, record_key(from, span.piece), &value);
+        if (rc != 0)
+            return rc;
+        memcpy(w->scratch, value.ptr, span.len); /* the put may move it */
+        rc = object_put_piece(w, record_key(to, span.piece), w->scratch, span.len);
+        if (rc != 0)
+            return rc;
+        off += span.len;
+    }
+    return 0;
 }
 
 static int
@@ -75,15 +103,10 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
                                      .variant = entry->variant,
                                      .pages = entry->pages,
                                      .pieces = entry->pieces}};
-    void *room;
-    int rc = 0;
+    int rc = copy_pieces(w, entry->oid, change.item.oid, record->body_len);
 
-    for (uint32_t i = 0; i < entry->pieces && rc == 0; i++)
-        rc = copy_value(w, record_key(entry->oid, i), record_key(change.item.oid, i));
     if (rc == 0)
-        rc = object_put(w, record_key(change.item.oid, RECORD_PIECE), record_len(record), &room);
-    if (rc == 0)
-        record_encode(record, change.item.oid, room);
+        rc = object_put_record(w, record, change.item.oid);
     if (rc == 0)
         rc = object_note(w, &change);
     if (rc == 0)
@@ -91,6 +114,33 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
     w->rewritten_n++;
     w->rewritten_len += (uint64_t)entry->pages * RECORD_PAGE_LEN;
     return rc;
+}
+
+static int
+rewrite_decoded(struct writer *w, uint32_t slot, const struct index_entry *entry,
+                struct record *record)
+{
+    enum store_purged purged = purge_match(&w->store->purges, record->birth, entry->hash,
+                                           record->key, record->labels, record->labels_n);
+    bool right;
+    int rc;
+
+    if (purged == STORE_PURGED_HARD)
+        return object_kill(w, slot);
+    rc = verify_pieces(w, entry->oid, record->body_len, &right);
+    if (rc != 0)
+        return rc;
+    if (!right) {
+        STAT_INC(store_bad_pieces);
+        LOG(WARN, store_damage,
+            "text=\"an object is dropped: a piece of its body is damaged\" "
+            "oid=%llu",
+            (unsigned long long)entry->oid);
+        return object_kill(w, slot);
+    }
+    if (purged == STORE_PURGED_SOFT)
+        record->flags |= RECORD_SOFT;
+    return write_again(w, entry, record, slot);
 }
 
 /* A used object at the hand: write it again, unless a purge or damage says otherwise. */
@@ -114,13 +164,7 @@ rewrite(struct writer *w, uint32_t slot, const struct index_entry *entry)
         STAT_INC(store_bad_records);
         rc = object_kill(w, slot);
     } else {
-        enum store_purged purged = purge_match(&w->store->purges, record.birth, entry->hash,
-                                               record.key, record.labels, record.labels_n);
-
-        if (purged == STORE_PURGED_SOFT)
-            record.flags |= RECORD_SOFT;
-        rc = purged == STORE_PURGED_HARD ? object_kill(w, slot)
-                                         : write_again(w, entry, &record, slot);
+        rc = rewrite_decoded(w, slot, entry, &record);
     }
     mem_free(copy);
     return rc;

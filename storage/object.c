@@ -91,6 +91,17 @@ object_put(struct writer *w, uint64_t key, size_t len, void **out)
 }
 
 int
+object_put_piece(struct writer *w, uint64_t key, const void *bytes, uint32_t len)
+{
+    void *to;
+    int rc = object_put(w, key, len + RECORD_SUM_LEN, &to);
+
+    if (rc == 0)
+        record_piece_encode(bytes, len, key, to);
+    return rc;
+}
+
+int
 object_delete_key(struct writer *w, uint64_t key)
 {
     MDB_val name = {sizeof(key), &key};

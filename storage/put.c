@@ -1,6 +1,4 @@
 /* The callers' side of writing: puts and their ops. */
-#include <xxhash.h>
-
 #include "base/stats.h"
 #include "storage/state.h"
 
@@ -52,8 +50,6 @@ put_unref(struct store_put *put)
     if (atomic_fetch_sub_explicit(&put->refs, 1, memory_order_acq_rel) != 1)
         return;
     purge_birth_close(&put->store->purges, &put->birth);
-    if (put->sum != NULL)
-        (void)XXH3_freeState(put->sum);
     put->tag = TAG_FREED;
     mem_free(put);
 }

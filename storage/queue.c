@@ -3,8 +3,6 @@
 #include "storage/queue.h"
 
 #include <errno.h>
-#include <xxhash.h>
-
 #include "base/stats.h"
 #include "storage/state.h"
 
@@ -214,41 +212,15 @@ queue_take(struct writer *w)
     return goes_on;
 }
 
-/* The checksum of a body, once, however often its transaction is tried. */
+/* Of a body that ends, every piece came into a batch: none was given up. */
 static bool
-hash_block(struct store_put *put, const struct block *block)
-{
-    if (put->sum == NULL) {
-        put->sum = XXH3_createState();
-        if (put->sum == NULL)
-            return false;
-        (void)XXH3_64bits_reset(put->sum);
-    }
-    (void)XXH3_64bits_update(put->sum, block->data, block->len);
-    put->hashed_n++;
-    return true;
-}
-
-static bool
-hash_op(struct op *op)
+count_op(struct op *op)
 {
     struct store_put *put = op->put;
 
     if (op->kind == OP_PIECE)
-        return hash_block(put, op->block);
-    if (op->kind != OP_END)
-        return true;
-    if (op->n != put->hashed_n)
-        return false; /* a piece was given up */
-    if (put->hashed_n == 0) {
-        op->body_sum =
-            op->block == NULL ? XXH3_64bits("", 0) : XXH3_64bits(op->block->data, op->block->len);
-        return true;
-    }
-    if (op->block != NULL && !hash_block(put, op->block))
-        return false;
-    op->body_sum = XXH3_64bits_digest(put->sum);
-    return true;
+        put->taken_n++;
+    return op->kind != OP_END || op->n == put->taken_n;
 }
 
 void
@@ -280,7 +252,7 @@ queue_prepare(struct writer *w)
         if (op->kind == OP_END)
             op->put->end = op;
         if ((op->kind != OP_PIECE && op->kind != OP_END) ||
-            (!atomic_load_explicit(&op->put->dead, memory_order_relaxed) && hash_op(op)))
+            (!atomic_load_explicit(&op->put->dead, memory_order_relaxed) && count_op(op)))
             continue;
         op->failed = true;
         op->rc = ERR_STORE_FULL;

@@ -299,7 +299,6 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     out->variant = record.variant;
     out->birth = record.birth;
     out->body_len = record.body_len;
-    out->checksum = record.body_sum;
     out->key = record.key;
     out->meta = record.meta;
     out->head = record.head;
@@ -403,12 +402,13 @@ find_span(struct store_reader *reader, uint64_t oid, uint64_t body_len,
 
     if (span->piece != RECORD_PIECE) {
         rc = env_err(get(reader, record_key(oid, span->piece), out));
-    } else {
-        rc = find_tail(reader, oid, body_len);
-        if (rc == OK)
-            *out = reader->last.tail;
+        return rc == OK ? record_piece_decode(*out, span->len, out) : rc;
     }
-    return rc == OK && out->len != span->len ? ERR_STORE_CORRUPT : rc;
+    rc = find_tail(reader, oid, body_len);
+    if (rc != OK)
+        return rc;
+    *out = reader->last.tail;
+    return out->len == span->len ? OK : ERR_STORE_CORRUPT;
 }
 
 enum err

@@ -6,10 +6,11 @@
 #include "base/block.h"
 #include "storage/store.h"
 
-enum { RECORD_VERSION = 1, HEADER_VERSION = 1, PURGE_VERSION = 1 };
+enum { RECORD_VERSION = 2, HEADER_VERSION = 2, PURGE_VERSION = 1 };
 
-/* Power-of-two runs of pages, filled exactly: pages x 4,096 less LMDB's 16-byte page header. */
-static const uint32_t runs[] = {32752, 16368, 8176, 4080};
+/* Power-of-two runs of pages, filled exactly: pages x 4,096 less LMDB's 16-byte page header and the
+ * piece's checksum. */
+static const uint32_t runs[] = {32744, 16360, 8168, 4072};
 
 /* The largest run that fits. What is under a page but over RECORD_TAIL_MAX is one more piece. */
 static uint32_t
@@ -75,18 +76,52 @@ record_room_add(struct record_room *room, uint64_t value_len)
     }
 }
 
+void
+record_room_add_body(struct record_room *room, uint64_t body_len)
+{
+    uint32_t rest = (uint32_t)(body_len % BLOCK_FULL_LEN);
+
+    room->pages += body_len / BLOCK_FULL_LEN * 16;
+    room->leaf_bytes += body_len / BLOCK_FULL_LEN * 26;
+    for (uint32_t run; (run = next_run(rest)) != 0; rest -= run)
+        record_room_add(room, run + RECORD_SUM_LEN);
+}
+
 uint32_t
 record_object_pages(uint64_t body_len, size_t record_length)
 {
     struct record_room room = {0};
-    uint32_t rest = (uint32_t)(body_len % BLOCK_FULL_LEN);
 
-    room.pages = body_len / BLOCK_FULL_LEN * 16;
-    room.leaf_bytes = body_len / BLOCK_FULL_LEN * 26;
-    for (uint32_t run; (run = next_run(rest)) != 0; rest -= run)
-        record_room_add(&room, run);
+    record_room_add_body(&room, body_len);
     record_room_add(&room, record_length);
     return (uint32_t)(room.pages + (room.leaf_bytes + RECORD_PAGE_LEN - 1) / RECORD_PAGE_LEN);
+}
+
+void
+record_piece_encode(const void *bytes, uint32_t len, uint64_t key, void *out)
+{
+    uint64_t sum = XXH3_64bits_withSeed(bytes, len, key);
+
+    memcpy(out, bytes, len);
+    memcpy((char *)out + len, &sum, sizeof(sum));
+}
+
+enum err
+record_piece_decode(struct slice value, uint32_t span_len, struct slice *out)
+{
+    if (value.len != (size_t)span_len + RECORD_SUM_LEN)
+        return ERR_STORE_CORRUPT;
+    *out = slice_first(value, span_len);
+    return OK;
+}
+
+bool
+record_piece_is_right(struct slice bytes, uint64_t key)
+{
+    uint64_t sum;
+
+    memcpy(&sum, bytes.ptr + bytes.len, sizeof(sum));
+    return sum == XXH3_64bits_withSeed(bytes.ptr, bytes.len, key);
 }
 
 /* --- the commit record: this, then labels, key, meta, head, tail --- */
@@ -95,7 +130,8 @@ struct record_disk {
     uint64_t sum; /* over all that follows */
     uint16_t version, flags;
     uint32_t labels_n;
-    uint64_t variant, birth, body_len, body_sum;
+    uint64_t variant, birth, body_len;
+    uint32_t group, unused;
     uint32_t key_len, meta_len, head_len, tail_len;
 };
 static_assert(sizeof(struct record_disk) == 64, "on disk");
@@ -132,7 +168,7 @@ record_encode(const struct record *record, uint64_t oid, void *out)
         .variant = record->variant,
         .birth = record->birth,
         .body_len = record->body_len,
-        .body_sum = record->body_sum,
+        .group = record->group,
         .key_len = (uint32_t)record->key.len,
         .meta_len = (uint32_t)record->meta.len,
         .head_len = (uint32_t)record->head.len,
@@ -182,7 +218,7 @@ record_decode(struct slice value, uint64_t oid, bool verify, struct record *out)
         .variant = disk.variant,
         .birth = disk.birth,
         .body_len = disk.body_len,
-        .body_sum = disk.body_sum,
+        .group = disk.group,
         .labels = at,
         .labels_n = disk.labels_n,
     };

@@ -597,7 +597,7 @@ writer_start(struct store *store)
     w->batch_len = store->settings.batch_len != 0 ? store->settings.batch_len
                                                   : default_batch_len(store->settings.size_len);
     w->limit_pages = evict_limit_max(&store->env);
-    w->scratch = mem_alloc(BLOCK_FULL_LEN);
+    w->scratch = mem_alloc(BLOCK_FULL_LEN + RECORD_SUM_LEN);
     w->ends = mem_zalloc(WRITER_FINGERPRINTS * sizeof(w->ends[0]));
     if (w->scratch == NULL || w->ends == NULL)
         return ERR_NOMEM;

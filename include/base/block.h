@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 
-/* A full piece of the store: 16 of LMDB's pages exactly. */
-#define BLOCK_FULL_LEN 65520U
+/* A full piece of the store: with the 8 bytes of its checksum 16 of LMDB's pages exactly. */
+#define BLOCK_FULL_LEN 65512U
 
 struct block {
     atomic_uint refs;

@@ -14,6 +14,9 @@ uint64_t object_take_oid(struct writer *w);
 
 /* Room for a value, to be filled before anything else is written. */
 MUST_USE int object_put(struct writer *w, uint64_t key, size_t len, void **out);
+
+/* A piece of a body, with its checksum. */
+MUST_USE int object_put_piece(struct writer *w, uint64_t key, const void *bytes, uint32_t len);
 MUST_USE int object_delete_key(struct writer *w, uint64_t key); /* missing: 0 */
 
 /* The record first, then pieces in order, while w->free_left lasts. */

@@ -4,8 +4,9 @@
  * is written last, so an object that has one is whole. Object id 0 is the store's own: piece 0 is
  * the header, the others are the purges still at work.
  *
- * Values are only 2-byte aligned in the map, so numbers are copied out. Each record begins with a
- * checksum over the rest, seeded with its key, and no length in it is believed before it was
+ * Values are only 2-byte aligned in the map, so numbers are copied out. Each piece ends with a
+ * checksum of its bytes, and each record begins with one over the rest, both seeded with their key:
+ * what lies at the wrong place is wrong too. No length in a record is believed before it was
  * compared with the value's own. Numbers are in the machine's order: a store is not portable
  * between byte orders, and does not need to be. */
 #ifndef BRINK_STORAGE_RECORD_H
@@ -18,6 +19,7 @@
 #define RECORD_PIECE 0xfffffU      /* the commit record */
 #define RECORD_PIECES_MAX 0xffff0U /* 68.7 GB */
 #define RECORD_TAIL_MAX 1500U      /* the rest of a body that lies in its record */
+#define RECORD_SUM_LEN 8U          /* at the end of a piece */
 #define RECORD_LEAF_MAX 2022U      /* a longer value takes pages of its own */
 #define RECORD_LEN_MAX (4U << 20)  /* key, labels, meta, head and tail together */
 #define RECORD_OID_MAX ((1ULL << 44) - 1)
@@ -30,7 +32,7 @@ record_key(uint64_t oid, uint64_t piece)
 
 /* --- pieces: a pure function of the body's length --- */
 
-/* A piece of a body: `len` bytes from `off` on. */
+/* A piece of a body: `len` bytes from `off` on, without their checksum. */
 struct record_span {
     uint64_t off;
     uint32_t piece; /* RECORD_PIECE: the tail, in the commit record */
@@ -50,8 +52,21 @@ struct record_room {
 };
 void record_room_add(struct record_room *room, uint64_t value_len);
 
+/* Of all pieces of a body, without its record. */
+void record_room_add_body(struct record_room *room, uint64_t body_len);
+
 /* Of a whole object. */
 uint32_t record_object_pages(uint64_t body_len, size_t record_len);
+
+/* Writes len + RECORD_SUM_LEN bytes: the piece's value. */
+void record_piece_encode(const void *bytes, uint32_t len, uint64_t key, void *out);
+
+/* Its bytes, without the checksum, as long as `span_len` says. ERR_STORE_CORRUPT: it is of another
+ * length. */
+MUST_USE enum err record_piece_decode(struct slice value, uint32_t span_len, struct slice *out);
+
+/* Are the bytes of a piece those that were written? They are followed by their checksum. */
+MUST_USE bool record_piece_is_right(struct slice bytes, uint64_t key);
 
 /* --- the commit record --- */
 
@@ -62,7 +77,8 @@ enum record_flag {
 
 struct record {
     uint16_t flags;
-    uint64_t variant, birth, body_len, body_sum;
+    uint32_t group; /* whose share of the store it is in; 0: nobody's own */
+    uint64_t variant, birth, body_len;
     struct slice key, meta, head, tail;
     const void *labels; /* labels_n numbers of 64 bits, not aligned */
     size_t labels_n;

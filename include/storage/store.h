@@ -80,7 +80,6 @@ struct store_object {
     uint64_t variant; /* the caller's, from its record */
     uint64_t birth;
     uint64_t body_len;
-    uint64_t checksum;                  /* XXH3-64 of the body */
     struct slice key, meta, head, tail; /* tail: the last bytes of the body */
     const uint64_t *labels;
     size_t labels_n;

@@ -30,7 +30,6 @@ struct op {
     uint64_t n;         /* for done */
     uint64_t oid;       /* OP_UPDATE, OP_DROP: of what; OP_END: what it became */
     uint32_t slot;      /* OP_DROP */
-    uint64_t body_sum;  /* OP_END */
     size_t queue_len;   /* counted in the queue's length until the op is over */
     struct list pieces; /* OP_END: its put's pieces of the same batch */
     /* what store_put_end or _update was given; the bytes are in data */
@@ -65,8 +64,7 @@ struct store_put {
     struct op *end;     /* the end op of this batch */
     uint64_t own_oid;   /* given, perhaps not committed */
     uint64_t written_n; /* pieces committed */
-    uint64_t hashed_n;  /* pieces in `sum` */
-    void *sum;          /* XXH3 state of a body of more than one block */
+    uint64_t taken_n;   /* pieces that came into a batch */
     bool committed;     /* it is an object */
     struct store_hash hash;
     struct op release; /* so that a release needs no memory */
@@ -147,7 +145,7 @@ struct writer {
     bool disk_failed;        /* the last failure was the disk's, not the file's */
     uint64_t pause_until_ms; /* what runs in the background failed: not before */
     uint64_t reopen_ms;      /* store->down: when to try again */
-    char *scratch;           /* one full piece */
+    char *scratch;           /* one full piece's value */
     struct writer_end {
         uint64_t print;
         uint32_t batch;

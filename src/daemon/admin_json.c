@@ -301,14 +301,12 @@ json_t *
 admin_variant(const struct store_object *stored, int64_t now_s)
 {
     struct cache_object object;
-    char checksum[24];
 
     if (cache_object_decode(stored->meta, &object) != OK)
         return json_pack("{s:I, s:s}", "oid", (json_int_t)stored->oid, "state", "unreadable");
-    (void)snprintf(checksum, sizeof(checksum), "%016llx", (unsigned long long)stored->checksum);
     return json_pack(
-        "{s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:s}",
-        "oid", (json_int_t)stored->oid,                                       //
+        "{s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "oid",
+        (json_int_t)stored->oid,                                              //
         "status", (int)object.status,                                         //
         "state", state_of(stored, &object, now_s),                            //
         "age_s", (json_int_t)fresh_age_s(&object, now_s),                     //
@@ -323,8 +321,7 @@ admin_variant(const struct store_object *stored, int64_t now_s)
         "must_revalidate", (object.flags & CACHE_MUST_REVALIDATE) != 0,       //
         "tags", admin_words(object.tags),                                     //
         "etag", object.etag.len == 0 ? json_null() : admin_text(object.etag), //
-        "vary", vary_of(object.vary),                                         //
-        "checksum", checksum);
+        "vary", vary_of(object.vary));
 }
 
 static void

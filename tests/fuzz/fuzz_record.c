@@ -43,6 +43,28 @@ decode_object(struct slice value, bool verify)
     mem_free(again);
 }
 
+/* A piece of any length that is accepted is written again as it was. */
+static void
+decode_piece(struct slice value)
+{
+    uint64_t key = record_key(7, 3);
+    size_t len = value.len < RECORD_SUM_LEN ? 0 : value.len - RECORD_SUM_LEN;
+    struct slice bytes;
+    char *again;
+
+    if (record_piece_decode(value, (uint32_t)len, &bytes) != OK)
+        return;
+    ASSERT(bytes.len + RECORD_SUM_LEN == value.len);
+    if (!record_piece_is_right(bytes, key))
+        return;
+    again = mem_alloc(value.len);
+    if (again == NULL)
+        return;
+    record_piece_encode(bytes.ptr, (uint32_t)bytes.len, key, again);
+    ASSERT(memcmp(again, value.ptr, value.len) == 0);
+    mem_free(again);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -53,7 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     if (len == 0)
         return 0;
     value = slice_of((const char *)bytes + 1, len - 1);
-    switch (bytes[0] & 3) {
+    switch (bytes[0] % 5) {
     case 0:
         decode_object(value, false);
         break;
@@ -64,9 +86,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         if (record_header_decode(value, &header) == OK)
             ASSERT(header.oid_next != 0);
         break;
-    default:
+    case 3:
         if (record_purge_decode(value, 1, &purge) == OK)
             ASSERT(touch(purge.text) < SIZE_MAX);
+        break;
+    default:
+        decode_piece(value);
         break;
     }
     return 0;

@@ -31,7 +31,7 @@ static const struct cache_object samples[] = {
      .last_modified_s = -1,
      .etag = SLICE("\"x\""),
      .whole_len = UINT64_MAX,
-     .slice_len = 65520,
+     .slice_len = BLOCK_FULL_LEN,
      .generation = 1},
 };
 

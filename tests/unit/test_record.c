@@ -17,11 +17,11 @@ a_body_is_cut_into_whole_pages(void **state)
         uint64_t body_len, pieces_n;
         uint32_t tail_len;
     } cases[] = {
-        {0, 0, 0},      {1, 0, 1},      {1500, 0, 1500},    {1501, 1, 0},          {4079, 1, 0},
-        {4080, 1, 0},   {4081, 1, 1},   {5580, 1, 1500},    {5581, 2, 0},          {8176, 1, 0},
-        {8160, 2, 0},   {16368, 1, 0},  {32752, 1, 0},      {65504, 2, 0},         {65505, 2, 1},
-        {65519, 2, 15}, {65520, 1, 0},  {65521, 1, 1},      {65536, 1, 16},        {67020, 1, 1500},
-        {67021, 2, 0},  {131040, 2, 0}, {1048576, 16, 256}, {655200000, 10000, 0},
+        {0, 0, 0},      {1, 0, 1},      {1500, 0, 1500},    {1501, 1, 0},          {4071, 1, 0},
+        {4072, 1, 0},   {4073, 1, 1},   {5572, 1, 1500},    {5573, 2, 0},          {8168, 1, 0},
+        {8144, 2, 0},   {16360, 1, 0},  {32744, 1, 0},      {65488, 2, 0},         {65489, 2, 1},
+        {65511, 2, 23}, {65512, 1, 0},  {65513, 1, 1},      {65536, 1, 24},        {67012, 1, 1500},
+        {67013, 2, 0},  {131024, 2, 0}, {1048576, 16, 384}, {655120000, 10000, 0},
     };
 
     (void)state;
@@ -52,12 +52,44 @@ spans_cover_the_body_without_gaps(void **state)
                 assert_int_equal(span.off + span.len, body_len);
             } else {
                 assert_int_equal(span.piece, n++);
-                assert_true(span.len <= 4079 || (span.len + 16) % RECORD_PAGE_LEN == 0);
+                assert_true(span.len <= 4071 ||
+                            (span.len + RECORD_SUM_LEN + 16) % RECORD_PAGE_LEN == 0);
             }
             off += span.len;
         }
         assert_int_equal(off, body_len);
         assert_int_equal(n, record_pieces_n(body_len));
+    }
+}
+
+/* What was written, at its own place: any other byte, length or key is noticed. */
+static void
+a_piece_is_known_by_its_checksum(void **state)
+{
+    static const uint32_t lens[] = {1, 4071, 4072, BLOCK_FULL_LEN};
+    static char bytes[BLOCK_FULL_LEN], value[BLOCK_FULL_LEN + RECORD_SUM_LEN + 1];
+    struct slice got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 7);
+    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+        uint32_t len = lens[i];
+
+        record_piece_encode(bytes, len, record_key(9, 3), value);
+        assert_int_equal(record_piece_decode(slice_of(value, len + RECORD_SUM_LEN), len, &got), OK);
+        assert_true(slice_equal(got, slice_of(bytes, len)));
+        assert_true(record_piece_is_right(got, record_key(9, 3)));
+        assert_false(record_piece_is_right(got, record_key(9, 4)));
+        assert_false(record_piece_is_right(got, record_key(8, 3)));
+        for (uint32_t at = 0; at < len + RECORD_SUM_LEN; at += 1 + at / 3) {
+            value[at] ^= 0x10;
+            assert_false(record_piece_is_right(got, record_key(9, 3)));
+            value[at] ^= 0x10;
+        }
+        assert_int_equal(record_piece_decode(slice_of(value, len), len, &got), ERR_STORE_CORRUPT);
+        assert_int_equal(record_piece_decode(slice_of(value, len + RECORD_SUM_LEN + 1), len, &got),
+                         ERR_STORE_CORRUPT);
     }
 }
 
@@ -70,7 +102,7 @@ sample(void)
                            .variant = 7,
                            .birth = 9,
                            .body_len = 70000,
-                           .body_sum = 11,
+                           .group = 11,
                            .key = SLICE("http://a/b"),
                            .meta = SLICE("meta"),
                            .head = SLICE("head of it"),
@@ -87,7 +119,7 @@ encode_sample(char *out, size_t cap)
     static char tail[SAMPLE_BODY_TAIL];
     struct record record = sample();
 
-    record.body_len = 65520 + SAMPLE_BODY_TAIL;
+    record.body_len = BLOCK_FULL_LEN + SAMPLE_BODY_TAIL;
     record.tail = slice_of(tail, sizeof(tail));
     assert_true(record_len(&record) <= cap);
     record_encode(&record, 77, out);
@@ -106,8 +138,8 @@ a_record_comes_back_as_it_was(void **state)
     assert_int_equal(got.flags, want.flags);
     assert_int_equal(got.variant, want.variant);
     assert_int_equal(got.birth, want.birth);
-    assert_int_equal(got.body_len, 65520 + SAMPLE_BODY_TAIL);
-    assert_int_equal(got.body_sum, want.body_sum);
+    assert_int_equal(got.body_len, BLOCK_FULL_LEN + SAMPLE_BODY_TAIL);
+    assert_int_equal(got.group, want.group);
     assert_true(slice_equal(got.key, want.key));
     assert_true(slice_equal(got.meta, want.meta));
     assert_true(slice_equal(got.head, want.head));
@@ -227,6 +259,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_is_cut_into_whole_pages),
         cmocka_unit_test(spans_cover_the_body_without_gaps),
+        cmocka_unit_test(a_piece_is_known_by_its_checksum),
         cmocka_unit_test(a_record_comes_back_as_it_was),
         cmocka_unit_test(a_record_of_another_object_is_refused),
         cmocka_unit_test(any_changed_byte_is_noticed),

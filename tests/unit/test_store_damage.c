@@ -261,7 +261,7 @@ damaged_objects_are_dropped_alone(void **state)
 static void
 a_damaged_body_shows_in_a_check(void **state)
 {
-    struct help_object object = {.key = "body", .body_len = 65520};
+    struct help_object object = {.key = "body", .body_len = BLOCK_FULL_LEN};
     char path[256], file[300], page[4096], needle[16];
     struct store_check check;
     struct store *store;

@@ -14,7 +14,7 @@ import content
 from client import Client, load
 
 KILLS = int(os.environ.get("BRINK_KILLS", "10"))
-SIZES = (10, 700, 1500, 1600, 20000, 65520, 70000, 300000)
+SIZES = (10, 700, 1500, 1600, 20000, 65512, 70000, 300000)
 FRESH = {"Cache-Control": "max-age=6000"}
 
 

@@ -11,7 +11,7 @@ from large import Large, part_of
 from origin import reply_head
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-SLICE = 256 * KIB // 65520 * 65520  # whole pieces of the store
+SLICE = 256 * KIB // 65512 * 65512  # whole pieces of the store
 SETTINGS = {"site.slice_above": "1MB", "site.slice": "256KB"}
 PATH = "/large"
 

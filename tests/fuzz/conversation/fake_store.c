@@ -10,7 +10,7 @@ enum { BODY_MAX = 1 << 20, TAIL_MAX = 1500, PIECES_MAX = 1 << 20 };
 
 struct object {
     struct list link; /* oldest first */
-    uint64_t oid, variant, birth, checksum;
+    uint64_t oid, variant, birth;
     unsigned pins;
     bool visible, dead, soft;
     struct store_hash hash;
@@ -288,7 +288,6 @@ describe(struct store_reader *reader, const struct object *object, struct store_
         .variant = object->variant,
         .birth = object->birth,
         .body_len = object->body.len,
-        .checksum = XXH3_64bits(object->body.ptr, object->body.len),
         .key = lend(reader, object->key.ptr, object->key.len),
         .meta = lend(reader, object->meta.ptr, object->meta.len),
         .head = lend(reader, object->head.ptr, object->head.len),
