@@ -176,17 +176,17 @@ sweep_some(struct writer *w)
             return 0;
         w->sweeping = true;
         w->sweep_until = w->next_oid;
-        w->sweep_from = index->sweep = index->oldest;
+        w->sweep_from = index->sweep = index_first(index);
     }
     for (unsigned i = 0; i < SWEEP_STEPS_MAX && records < SWEEP_RECORDS_MAX; i++) {
-        uint32_t slot = index->sweep;
+        uint32_t slot = index->sweep.slot;
         const struct index_entry *entry;
         int rc;
 
         if (slot == INDEX_NONE)
             return end_sweep(w);
         entry = index_entry(index, slot);
-        index->sweep = entry->newer;
+        index->sweep = index_after(index, index->sweep);
         if (entry->oid >= w->sweep_until || object_is_going(entry))
             continue;
         records++;
@@ -278,6 +278,7 @@ store_object(struct writer *w, struct op *op)
     struct store_put *put = op->put;
     struct record record = {
         .variant = op->variant,
+        .group = put->group,
         .birth = put->birth.seq,
         .body_len = op->n * BLOCK_FULL_LEN + (op->block == NULL ? 0 : op->block->len),
         .key = slice_of(put->key, put->key_len),
@@ -319,7 +320,8 @@ store_object(struct writer *w, struct op *op)
         .hash = put->hash,
         .oid = op->oid,
         .variant = op->variant,
-        .pages = record_object_pages(record.body_len, record_len(&record)),
+        .room = record_object_room(record.body_len, record_len(&record)),
+        .group = record.group,
         .pieces = (uint32_t)record_pieces_n(record.body_len),
         .pinned = true,
     };
@@ -447,29 +449,41 @@ needs_room(const struct op *op)
     return !op->failed && (op->kind == OP_PIECE || op->kind == OP_END || op->kind == OP_UPDATE);
 }
 
-/* Pages that the batch will take: a guess of the leaves, exact for the rest. */
-static uint64_t
-pages_needed(const struct writer *w, uint64_t *out_objects)
+static void
+add_op(struct record_room *room, const struct op *op)
 {
-    struct record_room room = {0};
-    uint64_t objects = 0;
+    if (op->kind != OP_PIECE)
+        record_room_add(room, sizeof(struct record) + op->queue_len);
+    if (op->block != NULL)
+        record_room_add_body(room, op->block->len);
+    LIST_FOREACH (&op->pieces, piece)
+        record_room_add_body(room, BLOCK_FULL_LEN);
+}
 
+/* Pages that the batch will take: a guess of the leaves, exact for the rest. How many objects. */
+static uint64_t
+pages_needed(const struct writer *w, struct evict_need *out)
+{
+    struct record_room rooms[INDEX_GROUPS_MAX];
+    const struct index *index = &w->store->index;
+    uint64_t objects = 0;
+    unsigned largest = 0;
+
+    memset(rooms, 0, index->lists_n * sizeof(rooms[0]));
     LIST_FOREACH (&w->batch, link) {
         const struct op *op = CONTAINER_OF(link, struct op, link);
 
         if (!needs_room(op))
             continue;
-        if (op->kind != OP_PIECE) {
-            objects += op->kind == OP_END;
-            record_room_add(&room, sizeof(struct record) + op->queue_len);
-        }
-        if (op->block != NULL)
-            record_room_add_body(&room, op->block->len);
-        LIST_FOREACH (&op->pieces, piece)
-            record_room_add_body(&room, BLOCK_FULL_LEN);
+        objects += op->kind == OP_END;
+        add_op(&rooms[index_group(index, op->put->group)], op);
     }
-    *out_objects = objects;
-    return room.pages + room.leaf_bytes / (RECORD_PAGE_LEN / 2) + ROOM_SPARE_PAGES;
+    for (unsigned i = 0; i < index->lists_n; i++) {
+        out->pages[i] = rooms[i].pages + rooms[i].leaf_bytes / (RECORD_PAGE_LEN / 2);
+        largest = out->pages[i] > out->pages[largest] ? i : largest;
+    }
+    out->pages[largest] += ROOM_SPARE_PAGES;
+    return objects;
 }
 
 static void
@@ -490,17 +504,41 @@ begin_attempt(struct writer *w)
     }
 }
 
-static void
-refuse_puts(struct writer *w)
+/* There is no room: puts into partitions above their share are refused, and when there are none,
+ * all. False: there was nothing left to refuse. */
+static bool
+refuse_puts(struct writer *w, bool all)
 {
+    bool any = false;
+
     LIST_FOREACH (&w->batch, link) {
         struct op *op = CONTAINER_OF(link, struct op, link);
 
-        if (op->kind != OP_PIECE && op->kind != OP_END)
+        if ((op->kind != OP_PIECE && op->kind != OP_END) || op->failed ||
+            (!all && !evict_refuses(w, index_group(&w->store->index, op->put->group))))
             continue;
-        op->failed = true;
+        op->failed = any = true;
         if (op->rc == OK)
             op->rc = ERR_STORE_FULL;
+    }
+    return any || (!all && refuse_puts(w, true));
+}
+
+static int
+make_room(struct writer *w, uint64_t *out_objects)
+{
+    if (list_empty(&w->batch))
+        return 0;
+    for (;;) {
+        struct evict_need need;
+        int rc;
+
+        *out_objects = pages_needed(w, &need);
+        rc = evict_make_room(w, &need);
+        if (rc != BATCH_NO_ROOM)
+            return rc;
+        if (!refuse_puts(w, false))
+            return 0;
     }
 }
 
@@ -554,17 +592,13 @@ close_attempt(struct writer *w, int rc, uint64_t objects)
 int
 batch_run(struct writer *w)
 {
-    uint64_t objects, pages = pages_needed(w, &objects);
+    uint64_t objects = 0;
     bool more = false;
     int rc = open_attempt(w);
 
     if (rc != 0)
         return rc;
-    rc = list_empty(&w->batch) ? 0 : evict_make_room(w, pages);
-    if (rc == BATCH_NO_ROOM) {
-        refuse_puts(w);
-        rc = 0;
-    }
+    rc = make_room(w, &objects);
     more = rc == BATCH_MORE_ROOM;
     if (more)
         rc = 0; /* what was evicted is committed by itself */

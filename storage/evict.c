@@ -1,21 +1,23 @@
 /* Making room, exactly, in the transaction that needs it.
  *
- * The hand walks the index's list from the oldest entry on. What was used since it last came by
- * loses its bit and survives: small objects are written again under a new id, so that the old end
- * of the tree becomes free in long runs; larger ones stay where they are. Pinned ones stay. */
+ * storage/sieve.h decides what goes and what survives. Small survivors are written again under a
+ * new id, so that the old end of the tree becomes free in long runs, and keep their place in the
+ * list; larger ones stay where they are. */
 #include "storage/evict.h"
 
 #include "base/log.h"
 #include "base/stats.h"
 #include "storage/object.h"
+#include "storage/sieve.h"
 #include "storage/state.h"
 
 enum {
     HIGH_PERCENT = 90,
     LOWEST_PERCENT = 50,
     STEP_PERCENT = 2,
-    REWRITE_PAGES_MAX = 64,    /* 256 KiB */
-    REWRITE_BATCH_PERCENT = 25 /* of a batch may be survivors */
+    REWRITE_LEN_MAX = 256 << 10,
+    REWRITE_BATCH_PERCENT = 25, /* of a batch may be survivors */
+    UNITS_PER_PAGE = RECORD_PAGE_LEN / RECORD_ROOM_UNIT
 };
 
 uint64_t
@@ -94,6 +96,12 @@ copy_pieces(struct writer *w, uint64_t from, uint64_t to, uint64_t body_len)
     return 0;
 }
 
+static uint64_t
+room_len(const struct index_entry *entry)
+{
+    return (uint64_t)entry->room * RECORD_ROOM_UNIT;
+}
+
 static int
 write_again(struct writer *w, const struct index_entry *entry, struct record *record, uint32_t slot)
 {
@@ -101,8 +109,10 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
                             .item = {.hash = entry->hash,
                                      .oid = object_take_oid(w),
                                      .variant = entry->variant,
-                                     .pages = entry->pages,
-                                     .pieces = entry->pieces}};
+                                     .room = entry->room,
+                                     .pieces = entry->pieces,
+                                     .is_again = true,
+                                     .again = slot}};
     int rc = copy_pieces(w, entry->oid, change.item.oid, record->body_len);
 
     if (rc == 0)
@@ -112,7 +122,7 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
     if (rc == 0)
         rc = object_kill(w, slot);
     w->rewritten_n++;
-    w->rewritten_len += (uint64_t)entry->pages * RECORD_PAGE_LEN;
+    w->rewritten_len += room_len(entry);
     return rc;
 }
 
@@ -173,26 +183,26 @@ rewrite(struct writer *w, uint32_t slot, const struct index_entry *entry)
 static bool
 may_rewrite(const struct writer *w, const struct index_entry *entry)
 {
-    return entry->pages <= REWRITE_PAGES_MAX &&
+    return room_len(entry) <= REWRITE_LEN_MAX + RECORD_PAGE_LEN &&
            w->rewritten_len < w->batch_len * REWRITE_BATCH_PERCENT / 100;
 }
 
-/* One step of the hand. */
+/* One step of a partition's hand. */
 static int
-step(struct writer *w)
+step(struct writer *w, unsigned group)
 {
     struct index *index = &w->store->index;
-    uint32_t slot = index->hand != INDEX_NONE ? index->hand : index->oldest;
-    struct index_entry *entry = index_entry(index, slot);
+    uint32_t slot;
+    enum sieve_verdict verdict = sieve_step(index, group, &slot);
+    const struct index_entry *entry = index_entry(index, slot);
 
-    index->hand = entry->newer;
-    if (atomic_load_explicit(&entry->pins, memory_order_acquire) != 0)
-        return 0; /* read now, or going already */
-    if (atomic_load_explicit(&entry->visited, memory_order_relaxed) != 0) {
-        atomic_store_explicit(&entry->visited, 0, memory_order_relaxed);
+    w->round.steps[group]--;
+    if (verdict == SIEVE_PASS)
+        return 0;
+    if (verdict == SIEVE_KEEP)
         return may_rewrite(w, entry) ? rewrite(w, slot, entry) : 0;
-    }
     w->evicted_n++;
+    w->round.freed[group] += entry->room;
     return object_kill(w, slot);
 }
 
@@ -200,28 +210,47 @@ step(struct writer *w)
 static int
 evict_until(struct writer *w, uint64_t used_max)
 {
-    struct index *index = &w->store->index;
-    uint64_t steps = index->live_n * 2 + 1;
-
     while (env_used_pages(&w->store->env, w->txn) > used_max) {
+        unsigned group;
         int rc;
 
-        if (index->oldest == INDEX_NONE || steps-- == 0)
+        if (!sieve_choose(&w->round, &w->store->index, &group))
             return BATCH_NO_ROOM;
         if (w->free_left == 0)
             return BATCH_MORE_ROOM;
-        rc = step(w);
+        rc = step(w, group);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-int
-evict_make_room(struct writer *w, uint64_t need_pages)
+static void
+begin_round(struct writer *w, uint64_t used)
 {
-    need_pages += need_pages / 4;
-    return evict_until(w, need_pages < w->limit_pages ? w->limit_pages - need_pages : 0);
+    sieve_begin(&w->round, &w->store->index, w->limit_pages * UNITS_PER_PAGE,
+                used * UNITS_PER_PAGE);
+}
+
+int
+evict_make_room(struct writer *w, const struct evict_need *need)
+{
+    uint64_t pages = 0;
+
+    begin_round(w, env_used_pages(&w->store->env, w->txn));
+    for (unsigned i = 0; i < w->store->index.lists_n; i++) {
+        uint64_t with_spare = need->pages[i] + need->pages[i] / 4;
+
+        w->round.need[i] = with_spare * UNITS_PER_PAGE;
+        pages += with_spare;
+    }
+    return evict_until(w, pages < w->limit_pages ? w->limit_pages - pages : 0);
+}
+
+bool
+evict_refuses(const struct writer *w, unsigned group)
+{
+    return sieve_over(&w->round, &w->store->index, group) > 0;
 }
 
 int
@@ -233,6 +262,7 @@ evict_some(struct writer *w)
     int rc;
 
     w->rewritten_len = UINT64_MAX; /* survivors stay: pages are what is missing */
+    begin_round(w, used);
     rc = evict_until(w, want < w->limit_pages ? want : w->limit_pages);
     return rc == BATCH_NO_ROOM || rc == BATCH_MORE_ROOM ? 0 : rc;
 }

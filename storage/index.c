@@ -33,15 +33,39 @@ index_init(struct index *index, struct epoch *epoch)
                             .free = INDEX_NONE,
                             .retired = INDEX_NONE,
                             .grace = INDEX_NONE,
-                            .oldest = INDEX_NONE,
-                            .newest = INDEX_NONE,
-                            .hand = INDEX_NONE,
-                            .sweep = INDEX_NONE};
+                            .sweep = {INDEX_NONE, 0}};
+    if (index_add_group(index, 0, 100) != OK)
+        UNREACHABLE();
     table = table_new(index, 1U << TABLE_BITS_MIN);
     if (table == NULL)
         return ERR_NOMEM;
     atomic_store_explicit(&index->table, table, memory_order_release);
     return OK;
+}
+
+enum err
+index_add_group(struct index *index, uint32_t group, unsigned percent)
+{
+    if (index->lists_n == INDEX_GROUPS_MAX ||
+        (index->lists_n > 0 && percent > index->lists[0].percent))
+        return ERR_LIMIT;
+    if (index->lists_n > 0)
+        index->lists[0].percent -= percent;
+    index->lists[index->lists_n++] = (struct index_list){.oldest = INDEX_NONE,
+                                                         .newest = INDEX_NONE,
+                                                         .hand = INDEX_NONE,
+                                                         .group = group,
+                                                         .percent = percent};
+    return OK;
+}
+
+unsigned
+index_group(const struct index *index, uint32_t group)
+{
+    for (unsigned i = 1; i < index->lists_n; i++)
+        if (index->lists[i].group == group)
+            return i;
+    return 0;
 }
 
 static void
@@ -211,28 +235,47 @@ entry_take(struct index *index)
     return number;
 }
 
+/* Between `older`, which may be none, and what follows it. */
+static void
+link_entry(struct index *index, struct index_list *list, uint32_t number, uint32_t older)
+{
+    struct index_entry *entry = index_entry(index, number);
+
+    entry->older = older;
+    entry->newer = older == INDEX_NONE ? list->oldest : index_entry(index, older)->newer;
+    if (entry->newer != INDEX_NONE)
+        index_entry(index, entry->newer)->older = number;
+    else
+        list->newest = number;
+    if (older != INDEX_NONE)
+        index_entry(index, older)->newer = number;
+    else
+        list->oldest = number;
+    list->n++;
+}
+
 uint32_t
 index_insert(struct index *index, const struct index_item *item)
 {
     uint32_t number = entry_take(index);
     struct index_entry *entry = index_entry(index, number);
+    struct index_list *list;
 
     entry->hash = item->hash;
     entry->oid = item->oid;
     entry->variant = item->variant;
-    entry->pages = item->pages;
+    entry->room = item->room;
     entry->pieces = item->pieces;
+    entry->group = item->is_again ? index_entry(index, item->again)->group
+                                  : (uint8_t)index_group(index, item->group);
     atomic_store_explicit(&entry->pins, item->pinned ? 1 : 0, memory_order_relaxed);
     atomic_store_explicit(&entry->visited, item->visited, memory_order_relaxed);
     atomic_store_explicit(&entry->verified, 0, memory_order_relaxed);
     entry->listed = true;
-    entry->newer = INDEX_NONE;
-    entry->older = index->newest;
-    if (index->newest != INDEX_NONE)
-        index_entry(index, index->newest)->newer = number;
-    else
-        index->oldest = number;
-    index->newest = number;
+    list = &index->lists[entry->group];
+    link_entry(index, list, number,
+               item->is_again ? index_entry(index, item->again)->older : list->newest);
+    list->room += entry->room;
     index->live_n++;
     table_add(atomic_load_explicit(&index->table, memory_order_relaxed), item->hash.hi,
               slot_value(item->hash, number));
@@ -262,18 +305,47 @@ clear_slot(struct index *index, struct index_table *table, uint64_t at)
 static void
 unlink_entry(struct index *index, const struct index_entry *entry, uint32_t number)
 {
-    if (index->hand == number)
-        index->hand = entry->newer;
-    if (index->sweep == number)
-        index->sweep = entry->newer;
+    struct index_list *list = &index->lists[entry->group];
+
+    if (list->hand == number)
+        list->hand = entry->newer;
+    if (index->sweep.slot == number)
+        index->sweep = index_after(index, index->sweep);
     if (entry->older != INDEX_NONE)
         index_entry(index, entry->older)->newer = entry->newer;
     else
-        index->oldest = entry->newer;
+        list->oldest = entry->newer;
     if (entry->newer != INDEX_NONE)
         index_entry(index, entry->newer)->older = entry->older;
     else
-        index->newest = entry->older;
+        list->newest = entry->older;
+    list->n--;
+}
+
+/* From the oldest of this list, or of the first after it that has any. */
+static struct index_cursor
+first_from(const struct index *index, unsigned group)
+{
+    for (; group < index->lists_n; group++)
+        if (index->lists[group].oldest != INDEX_NONE)
+            return (struct index_cursor){index->lists[group].oldest, group};
+    return (struct index_cursor){INDEX_NONE, index->lists_n};
+}
+
+struct index_cursor
+index_first(const struct index *index)
+{
+    return first_from(index, 0);
+}
+
+struct index_cursor
+index_after(const struct index *index, struct index_cursor cursor)
+{
+    uint32_t newer = index_entry(index, cursor.slot)->newer;
+
+    if (newer != INDEX_NONE)
+        return (struct index_cursor){newer, cursor.group};
+    return first_from(index, cursor.group + 1);
 }
 
 void
@@ -300,6 +372,7 @@ index_retire(struct index *index, uint32_t number)
     struct index_entry *entry = index_entry(index, number);
 
     ASSERT(!entry->listed);
+    index->lists[entry->group].room -= entry->room;
     entry->newer = index->retired;
     index->retired = number;
 }

@@ -23,6 +23,7 @@ store_put_begin(struct store *store, const struct store_key *key, struct store_p
     list_init(&put->link);
     put->slot = INDEX_NONE;
     put->hash = key->hash;
+    put->group = key->group;
     put->key_len = key->text.len;
     if (key->text.len > 0)
         memcpy(put->key, key->text.ptr, key->text.len);

@@ -261,8 +261,20 @@ queue_prepare(struct writer *w)
     gather_pieces(w);
 }
 
-/* Pieces of puts on their way cannot be evicted: above half of the store no further put may begin
- * to store any, above three quarters none goes on. */
+/* May a put of a partition store one more piece, when above half of the store is on its way in? Not
+ * when that is so of its own share too; or three quarters, when it has begun to. */
+static bool
+may_go_on(const struct writer *w, const struct store_put *put)
+{
+    const struct index *index = &w->store->index;
+    unsigned group = index_group(index, put->group);
+    uint64_t limit = w->limit_pages * (RECORD_PAGE_LEN / RECORD_ROOM_UNIT);
+    uint64_t share = sieve_share(index, group, limit);
+
+    return index->lists[group].loose <= (put->own_oid != 0 ? share / 4 * 3 : share / 2);
+}
+
+/* Pieces of puts on their way cannot be evicted. */
 void
 queue_bound_puts(struct writer *w)
 {
@@ -271,8 +283,7 @@ queue_bound_puts(struct writer *w)
     LIST_FOREACH (&w->batch, link) {
         struct op *op = CONTAINER_OF(link, struct op, link);
 
-        if (op->kind != OP_PIECE || op->failed ||
-            (op->put->own_oid != 0 && w->puts_pages <= w->limit_pages / 4 * 3))
+        if (op->kind != OP_PIECE || op->failed || may_go_on(w, op->put))
             continue;
         op->failed = true;
         op->rc = ERR_STORE_FULL;

@@ -88,13 +88,15 @@ record_room_add_body(struct record_room *room, uint64_t body_len)
 }
 
 uint32_t
-record_object_pages(uint64_t body_len, size_t record_length)
+record_object_room(uint64_t body_len, size_t record_length)
 {
     struct record_room room = {0};
+    uint64_t len;
 
     record_room_add_body(&room, body_len);
     record_room_add(&room, record_length);
-    return (uint32_t)(room.pages + (room.leaf_bytes + RECORD_PAGE_LEN - 1) / RECORD_PAGE_LEN);
+    len = room.pages * RECORD_PAGE_LEN + room.leaf_bytes;
+    return (uint32_t)((len + RECORD_ROOM_UNIT - 1) / RECORD_ROOM_UNIT);
 }
 
 void

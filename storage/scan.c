@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "storage/state.h"
 
-enum { SCAN_STEPS_PER_TXN = 512, SCAN_PATH_LEN = 4096, SAVE_VERSION = 1 };
+enum { SCAN_STEPS_PER_TXN = 512, SCAN_PATH_LEN = 4096, SAVE_VERSION = 2 };
 
 void
 scan_init(struct scan *scan, struct store *store)
@@ -89,7 +89,8 @@ add_record(struct scan_result *result, uint64_t oid, struct slice value)
         .hash = store_hash(record.key),
         .oid = oid,
         .variant = record.variant,
-        .pages = record_object_pages(record.body_len, value.len),
+        .room = record_object_room(record.body_len, value.len),
+        .group = record.group,
         .pieces = (uint32_t)record_pieces_n(record.body_len),
     };
     return true;
@@ -327,7 +328,7 @@ struct save_head {
 
 struct save_item {
     uint64_t hash_lo, hash_hi, oid, variant;
-    uint32_t pages, pieces, visited, unused;
+    uint32_t room, pieces, visited, group;
 };
 static_assert(sizeof(struct save_item) == 48, "on disk");
 
@@ -342,22 +343,23 @@ save_path(const char *path, const char *name, char *out, size_t cap)
 static bool
 write_items(const struct index *index, FILE *file, XXH3_state_t *sum)
 {
-    for (uint32_t slot = index->oldest; slot != INDEX_NONE;) {
-        const struct index_entry *entry = index_entry(index, slot);
+    for (struct index_cursor at = index_first(index); at.slot != INDEX_NONE;
+         at = index_after(index, at)) {
+        const struct index_entry *entry = index_entry(index, at.slot);
         struct save_item item = {
             .hash_lo = entry->hash.lo,
             .hash_hi = entry->hash.hi,
             .oid = entry->oid,
             .variant = entry->variant,
-            .pages = entry->pages,
+            .room = entry->room,
             .pieces = entry->pieces,
             .visited = atomic_load_explicit(&entry->visited, memory_order_relaxed),
+            .group = index->lists[at.group].group,
         };
 
         (void)XXH3_64bits_update(sum, &item, sizeof(item));
         if (fwrite(&item, sizeof(item), 1, file) != 1)
             return false;
-        slot = entry->newer;
     }
     return true;
 }
@@ -426,8 +428,9 @@ load_items(struct index *index, const struct save_head *head, const char *bytes,
                                       .hash = {item.hash_lo, item.hash_hi},
                                       .oid = item.oid,
                                       .variant = item.variant,
-                                      .pages = item.pages,
+                                      .room = item.room,
                                       .pieces = item.pieces,
+                                      .group = item.group,
                                       .visited = item.visited != 0,
                                   });
     }

@@ -29,6 +29,14 @@ store_hash(struct slice text)
     return (struct store_hash){hash.low64, hash.high64};
 }
 
+uint32_t
+store_group(struct slice name)
+{
+    uint32_t group = (uint32_t)XXH3_64bits(name.ptr, name.len);
+
+    return group == 0 ? 1 : group;
+}
+
 uint64_t
 store_label(char kind, struct slice text)
 {
@@ -105,6 +113,30 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         mine->batch_ms = BATCH_MS_DEFAULT;
     store->env_readers = mine->readers_max + OWN_READERS;
     return OK;
+}
+
+static enum err
+take_shares(struct store *store, char *why, size_t why_cap)
+{
+    struct store_settings *mine = &store->settings;
+    enum err rc = OK;
+
+    for (size_t i = 0; i < mine->shares_n && rc == OK; i++) {
+        const struct store_share *share = &mine->shares[i];
+
+        if (share->group == 0 || index_group(&store->index, share->group) != 0)
+            rc = ERR_RANGE;
+        else
+            rc = index_add_group(&store->index, share->group, share->percent);
+    }
+    mine->shares = NULL; /* the index has them */
+    if (rc != OK)
+        (void)snprintf(
+            why, why_cap,
+            "the shares of the store in %s are more than 100 %%, more than %u, or one is "
+            "there twice",
+            store->path, INDEX_GROUPS_MAX - 1);
+    return rc == OK ? OK : ERR_RANGE;
 }
 
 /* The purges that were at work, and the largest key. */
@@ -244,6 +276,8 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     rc = take_settings(store, settings, why, why_cap);
     if (rc == OK)
         rc = index_init(&store->index, &store->epoch);
+    if (rc == OK)
+        rc = take_shares(store, why, why_cap);
     if (rc == OK)
         rc = lock_folder(store, why, why_cap);
     if (rc == OK)

@@ -46,6 +46,20 @@ call_back_and_free(struct writer *w, struct op *op)
     op_free(w, op);
 }
 
+/* Pieces that belong to no object yet count to their partition all the same. */
+static void
+count_loose(struct writer *w, const struct store_put *put, uint64_t pieces_n, bool more)
+{
+    struct index *index = &w->store->index;
+    struct index_list *list = &index->lists[index_group(index, put->group)];
+    uint64_t pages = pieces_n * (BLOCK_FULL_LEN / RECORD_PAGE_LEN + 1);
+    uint64_t room = pages * (RECORD_PAGE_LEN / RECORD_ROOM_UNIT);
+
+    w->puts_pages += more ? pages : -pages;
+    list->loose += more ? room : -room;
+    list->room += more ? room : -room;
+}
+
 static void
 piece_ended(struct writer *w, struct op *op)
 {
@@ -58,7 +72,7 @@ piece_ended(struct writer *w, struct op *op)
     put->written_n++;
     if (list_empty(&put->link))
         list_push(&w->puts, &put->link);
-    w->puts_pages += BLOCK_FULL_LEN / RECORD_PAGE_LEN + 1;
+    count_loose(w, put, 1, true);
     atomic_store_explicit(&put->oid, put->own_oid, memory_order_release);
     atomic_store_explicit(&put->stored_len, put->written_n * BLOCK_FULL_LEN, memory_order_release);
 }
@@ -70,7 +84,7 @@ forget_put(struct writer *w, struct store_put *put)
     if (list_empty(&put->link))
         return;
     list_remove(&put->link);
-    w->puts_pages -= put->written_n * (BLOCK_FULL_LEN / RECORD_PAGE_LEN + 1);
+    count_loose(w, put, put->written_n, false);
 }
 
 static void
@@ -234,10 +248,13 @@ clear_index(struct writer *w)
         if (w->doomed[i].slot != INDEX_NONE)
             w->doomed[kept++] = w->doomed[i];
     w->doomed_n = kept;
-    while (index->oldest != INDEX_NONE) {
-        uint32_t slot = index->oldest;
-        struct index_entry *entry = index_entry(index, slot);
+    for (;;) {
+        uint32_t slot = index_first(index).slot;
+        struct index_entry *entry;
 
+        if (slot == INDEX_NONE)
+            break;
+        entry = index_entry(index, slot);
         index_remove(index, slot);
         if (atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel) == 0)
             index_retire(index, slot);

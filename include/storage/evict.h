@@ -1,4 +1,4 @@
-/* What goes next: SIEVE over the index's list, by exact used pages. */
+/* Making room by exact used pages. */
 #ifndef BRINK_STORAGE_EVICT_H
 #define BRINK_STORAGE_EVICT_H
 
@@ -6,9 +6,16 @@
 
 uint64_t evict_limit_max(const struct env *env); /* pages: 0.90 of the map */
 
-/* Within w->txn: free until `need_pages` fit below the limit. 0, BATCH_MORE_ROOM (commit what was
- * freed and go on), BATCH_NO_ROOM (all that is left is in use), or LMDB's code. */
-MUST_USE int evict_make_room(struct writer *w, uint64_t need_pages);
+struct evict_need {
+    uint64_t pages[INDEX_GROUPS_MAX]; /* of what is to be stored, by partition */
+};
+
+/* Within w->txn: free until what is needed fits below the limit. 0, BATCH_MORE_ROOM (commit what
+ * was freed and go on), BATCH_NO_ROOM (all that may go is in use), or LMDB's code. */
+MUST_USE int evict_make_room(struct writer *w, const struct evict_need *need);
+
+/* After BATCH_NO_ROOM: this partition is above its share, and what comes into it is refused. */
+bool evict_refuses(const struct writer *w, unsigned group);
 
 /* Within w->txn: free 2 % of the map, whatever it takes. */
 MUST_USE int evict_some(struct writer *w);

@@ -7,8 +7,8 @@
  * Removed entries and outgrown tables are reused when every reader that might look at them has left
  * its section (storage/epoch.h).
  *
- * Entries form a list in the order they were committed, oldest first: the order of eviction and of
- * purge sweeps. */
+ * Entries form a list for each partition of the store, oldest first: the order of eviction and of
+ * purge sweeps. What is new goes to the newest end; what only gets a new id keeps its place. */
 #ifndef BRINK_STORAGE_INDEX_H
 #define BRINK_STORAGE_INDEX_H
 
@@ -22,12 +22,13 @@
 struct index_entry {
     struct store_hash hash;
     uint64_t oid, variant;
-    uint32_t pages, pieces; /* the writer's */
-    uint32_t older, newer;  /* the list; the writer's */
+    uint32_t room, pieces; /* the writer's; room: in units of RECORD_ROOM_UNIT bytes */
+    uint32_t older, newer; /* the list; the writer's */
     atomic_uint pins;
     atomic_uchar visited;  /* SIEVE's bit */
     atomic_uchar verified; /* its record's checksum was found right since it was indexed */
     bool listed;
+    uint8_t group; /* its partition, and so its list */
 };
 static_assert(sizeof(struct index_entry) <= 64, "one cache line");
 
@@ -45,6 +46,24 @@ struct index_table {
     atomic_uint_fast64_t slots[];
 };
 
+/* A partition: 0 is what has no share of its own. */
+enum { INDEX_GROUPS_MAX = 256 };
+struct index_list {
+    uint32_t oldest, newest;
+    uint32_t hand;    /* SIEVE's; moved on when its entry goes */
+    uint32_t group;   /* as records name it; 0 for partition 0 */
+    uint32_t percent; /* of the room is its own; of partition 0: what is left */
+    uint64_t n;
+    uint64_t room;  /* in units: of all entries not reused, and of pieces on their way in */
+    uint64_t loose; /* of these, pieces on their way in */
+};
+
+/* A place on the way over all lists. INDEX_NONE at its end. */
+struct index_cursor {
+    uint32_t slot;
+    unsigned group;
+};
+
 struct index {
     _Atomic(struct index_table *) table;
     _Atomic(struct index_entry *) chunks[INDEX_CHUNKS_MAX]; /* chunk k: 4,096 << k entries */
@@ -57,9 +76,10 @@ struct index {
     uint32_t retired, grace; /* wait for a mark; wait for the marked readers */
     struct index_block *retired_blocks, *grace_blocks;
     bool marked;
-    uint32_t oldest, newest;
-    uint32_t hand, sweep; /* cursors into the list; moved on when their entry goes */
+    struct index_cursor sweep; /* moved on when its entry goes */
     uint64_t bytes_len;
+    unsigned lists_n;
+    struct index_list lists[INDEX_GROUPS_MAX];
 };
 
 MUST_USE enum err index_init(struct index *index, struct epoch *epoch);
@@ -103,12 +123,25 @@ MUST_USE enum err index_reserve(struct index *index, uint64_t n);
 struct index_item {
     struct store_hash hash;
     uint64_t oid, variant;
-    uint32_t pages, pieces;
+    uint32_t room, pieces;
+    uint32_t group;       /* as its record names it */
     bool visited, pinned; /* pinned: starts with one pin */
+    bool is_again;        /* the object of entry `again` under a new id: takes that one's place */
+    uint32_t again;
 };
 
-/* At the newest end. Room was reserved. */
+/* At the newest end of its partition's list, or in place of another. Memory was reserved. */
 uint32_t index_insert(struct index *index, const struct index_item *item);
+
+/* A partition of its own, with this part of the room. ERR_LIMIT. Before the first insert. */
+MUST_USE enum err index_add_group(struct index *index, uint32_t group, unsigned percent);
+
+/* The number of the partition for a record's group: 0 when it has none. */
+unsigned index_group(const struct index *index, uint32_t group);
+
+/* All entries, list by list, oldest first. */
+struct index_cursor index_first(const struct index *index);
+struct index_cursor index_after(const struct index *index, struct index_cursor cursor);
 
 /* Not found by look-ups that start from now on; not on the list. Its pins still count. */
 void index_remove(struct index *index, uint32_t number);

@@ -55,8 +55,9 @@ void record_room_add(struct record_room *room, uint64_t value_len);
 /* Of all pieces of a body, without its record. */
 void record_room_add_body(struct record_room *room, uint64_t body_len);
 
-/* Of a whole object. */
-uint32_t record_object_pages(uint64_t body_len, size_t record_len);
+/* Of a whole object, in units of RECORD_ROOM_UNIT bytes: its pages, and its part of leaves. */
+#define RECORD_ROOM_UNIT 64U
+uint32_t record_object_room(uint64_t body_len, size_t record_len);
 
 /* Writes len + RECORD_SUM_LEN bytes: the piece's value. */
 void record_piece_encode(const void *bytes, uint32_t len, uint64_t key, void *out);
@@ -77,7 +78,7 @@ enum record_flag {
 
 struct record {
     uint16_t flags;
-    uint32_t group; /* whose share of the store it is in; 0: nobody's own */
+    uint32_t group; /* whose share of the store it counts to (store_group); 0: none */
     uint64_t variant, birth, body_len;
     struct slice key, meta, head, tail;
     const void *labels; /* labels_n numbers of 64 bits, not aligned */

@@ -21,6 +21,14 @@ struct store;
 struct store_reader;
 struct store_put;
 
+/* A part of the store that its objects fill by themselves: what others store never evicts them
+ * while they take no more than their share. Room that a share does not use is lent to the others.
+ */
+struct store_share {
+    uint32_t group;   /* store_group(name) */
+    unsigned percent; /* 1 to 100; of all shares together 100 at most */
+};
+
 struct store_settings {
     const char *path;        /* folder; made when missing */
     uint64_t size_len;       /* the map: the file never grows past it; at least 4 MiB */
@@ -31,18 +39,22 @@ struct store_settings {
     unsigned readers_max;    /* store_readers that may exist at once */
     unsigned variants_max;   /* objects under one key; 0: 128 */
     unsigned scan_wait_ms;   /* how long store_open waits for the index after a crash */
+    const struct store_share *shares; /* copied */
+    size_t shares_n;                  /* 255 at most */
 };
 
 struct store_hash {
     uint64_t lo, hi; /* XXH3-128 */
 };
 struct store_hash store_hash(struct slice text);
+uint32_t store_group(struct slice name);            /* of a share; never 0 */
 uint64_t store_label(char kind, struct slice text); /* XXH3-64 of both; kinds are the caller's */
 
 /* A key: its text is stored and compared on every hit, its hash finds it. */
 struct store_key {
     struct store_hash hash; /* store_hash(text) */
     struct slice text;
+    uint32_t group; /* whose share what is put under it counts to; 0, or one without: the rest */
 };
 
 /* Called once, on a thread of the store. `n`: what the call says. */

@@ -10,6 +10,7 @@
 #include "storage/env.h"
 #include "storage/index.h"
 #include "storage/purge.h"
+#include "storage/sieve.h"
 
 enum op_kind {
     OP_PIECE,
@@ -67,6 +68,7 @@ struct store_put {
     uint64_t taken_n;   /* pieces that came into a batch */
     bool committed;     /* it is an object */
     struct store_hash hash;
+    uint32_t group;    /* the key's */
     struct op release; /* so that a release needs no memory */
     size_t key_len;
     char key[];
@@ -126,11 +128,12 @@ struct writer {
     uint32_t *claims; /* entries marked as going by this transaction */
     size_t claims_n, claims_cap;
     uint64_t rewritten_len; /* survivors' bytes */
+    struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
-    uint64_t free_left;  /* pages that may still be freed */
-    uint32_t sweep_from; /* where the sweep stood before it */
-    bool wrote;          /* there is something to commit */
-    bool sweep_ended;    /* by this transaction */
+    uint64_t free_left;             /* pages that may still be freed */
+    struct index_cursor sweep_from; /* where the sweep stood before it */
+    bool wrote;                     /* there is something to commit */
+    bool sweep_ended;               /* by this transaction */
 
     /* the thread's: what lasts */
     struct list puts; /* with pieces stored and no record */

@@ -327,7 +327,7 @@ admin_variant(const struct store_object *stored, int64_t now_s)
 static void
 add_variants(struct store_reader *reader, struct slice key_text, int64_t now_s, json_t *variants)
 {
-    struct store_key key = {store_hash(key_text), key_text};
+    struct store_key key = {.hash = store_hash(key_text), .text = key_text};
     struct store_cursor cursor = {0, &key};
     struct store_object stored;
 

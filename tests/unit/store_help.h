@@ -119,7 +119,7 @@ help_key(const char *text)
 {
     struct slice slice = slice_from_str(text);
 
-    return (struct store_key){store_hash(slice), slice};
+    return (struct store_key){.hash = store_hash(slice), .text = slice};
 }
 
 /* Byte `at` of the body of a key with this seed. */

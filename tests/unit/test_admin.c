@@ -231,7 +231,7 @@ static void
 keep(struct box *box, const char *url, uint64_t variant, const struct cache_object *object)
 {
     struct slice text = slice_from_str(url), meta;
-    struct store_key key = {store_hash(text), text};
+    struct store_key key = {.hash = store_hash(text), .text = text};
     struct store_record record = {.variant = variant, .head = SLICE("HTTP/1.1 200 OK\r\n\r\n")};
     struct block *body = block_new(5);
     struct store_put *put;

@@ -124,21 +124,84 @@ the_list_is_in_order_and_cursors_move_on(void **state)
 {
     struct fixture *fixture = *state;
     struct index *index = &fixture->index;
+    struct index_list *list = &index->lists[0];
     uint32_t a = insert(index, 1), b = insert(index, 2), c = insert(index, 3);
 
-    assert_int_equal(index->oldest, a);
-    assert_int_equal(index->newest, c);
-    index->hand = index->sweep = b;
+    assert_int_equal(list->oldest, a);
+    assert_int_equal(list->newest, c);
+    list->hand = index->sweep.slot = b;
     index_remove(index, b);
-    assert_int_equal(index->hand, c);
-    assert_int_equal(index->sweep, c);
+    assert_int_equal(list->hand, c);
+    assert_int_equal(index->sweep.slot, c);
     assert_int_equal(index_entry(index, a)->newer, c);
     assert_int_equal(index_entry(index, c)->older, a);
     index_remove(index, c);
-    assert_int_equal(index->hand, INDEX_NONE);
+    assert_int_equal(list->hand, INDEX_NONE);
+    assert_int_equal(index->sweep.slot, INDEX_NONE);
     index_remove(index, a);
-    assert_int_equal(index->oldest, INDEX_NONE);
-    assert_int_equal(index->newest, INDEX_NONE);
+    assert_int_equal(list->oldest, INDEX_NONE);
+    assert_int_equal(list->newest, INDEX_NONE);
+    assert_int_equal(list->n, 0);
+}
+
+static void
+a_new_id_keeps_the_place(void **state)
+{
+    struct fixture *fixture = *state;
+    struct index *index = &fixture->index;
+    const uint32_t old[] = {insert(index, 1), insert(index, 2), insert(index, 3)};
+    uint64_t want[] = {11, 12, 13};
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(index_reserve(index, 1), OK);
+        (void)index_insert(
+            index, &(struct index_item){
+                       .hash = hash_of(i + 11), .oid = i + 11, .is_again = true, .again = old[i]});
+        index->lists[0].hand = index_entry(index, old[i])->newer; /* it went on before */
+        index_remove(index, old[i]);
+        assert_int_equal(index->lists[0].hand, i == 2 ? INDEX_NONE : old[i + 1]);
+    }
+    for (struct index_cursor at = index_first(index); at.slot != INDEX_NONE;
+         at = index_after(index, at))
+        assert_int_equal(index_entry(index, at.slot)->oid, want[n++]);
+    assert_int_equal(n, 3);
+}
+
+/* Each has a list of its own; the walk and the sweep go over all of them, and empty ones. */
+static void
+partitions_have_lists_of_their_own(void **state)
+{
+    struct fixture *fixture = *state;
+    struct index *index = &fixture->index;
+    static const uint32_t groups[] = {7, 0, 9, 7, 99, 9}; /* 99: nobody's, like 0 */
+    uint64_t sum = 0;
+
+    for (uint32_t group = 7; group <= 9; group++)
+        assert_int_equal(index_add_group(index, group, 20), OK);
+    assert_int_equal(index_add_group(index, 10, 41), ERR_LIMIT);
+    assert_int_equal(index->lists[0].percent, 40);
+    assert_int_equal(index_reserve(index, ARRAY_LEN(groups)), OK);
+    for (unsigned i = 0; i < ARRAY_LEN(groups); i++)
+        (void)index_insert(index, &(struct index_item){.hash = hash_of(i + 1),
+                                                       .oid = 1ULL << (4 * i),
+                                                       .room = i + 1,
+                                                       .group = groups[i]});
+    assert_int_equal(index->lists[0].room, 2 + 5);
+    assert_int_equal(index->lists[1].room, 1 + 4);
+    assert_int_equal(index->lists[2].n, 0);
+    assert_int_equal(index->lists[3].room, 3 + 6);
+    for (index->sweep = index_first(index); index->sweep.slot != INDEX_NONE;) {
+        uint32_t slot = index->sweep.slot;
+
+        sum = sum * 3 + index_entry(index, slot)->oid;
+        index_remove(index, slot); /* the sweep moves on, into the next list in the end */
+        index_retire(index, slot);
+    }
+    assert_int_equal(sum,
+                     ((((0x10ULL * 3 + 0x10000) * 3 + 1) * 3 + 0x1000) * 3 + 0x100) * 3 + 0x100000);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(index->lists[i].room, 0);
 }
 
 static void
@@ -215,6 +278,8 @@ main(void)
         T(variants_of_a_key_are_all_found),
         T(removed_entries_are_gone_and_others_stay),
         T(the_list_is_in_order_and_cursors_move_on),
+        T(a_new_id_keeps_the_place),
+        T(partitions_have_lists_of_their_own),
         T(nothing_is_reused_while_a_reader_is_inside),
         T(a_reader_that_came_later_holds_nothing_back),
         T(pins_are_refused_to_what_is_going),

@@ -211,7 +211,7 @@ feed_key(char name[STOCK_NAME_LEN], uint64_t number)
         snprintf(name, STOCK_NAME_LEN, "http://bench.test/feed/%llu", (unsigned long long)number);
     struct slice text = slice_of(name, (size_t)len);
 
-    return (struct store_key){store_hash(text), text};
+    return (struct store_key){.hash = store_hash(text), .text = text};
 }
 
 /* One of those that are stored; each as likely as the others. */

@@ -116,7 +116,7 @@ stock_key(char name[STOCK_NAME_LEN], uint64_t number)
                        (unsigned long long)number);
     struct slice text = slice_of(name, (size_t)len);
 
-    return (struct store_key){store_hash(text), text};
+    return (struct store_key){.hash = store_hash(text), .text = text};
 }
 
 uint64_t
