@@ -383,8 +383,9 @@ update_object(struct writer *w, struct op *op)
     op->rc = ERR_NOT_FOUND;
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
-    if (record_decode(copy, op->oid, true, &record) == OK &&
-        slice_equal(record.key, slice_of(op->put->key, op->put->key_len))) {
+    if (record_decode(copy, op->oid, true, &record) != OK) {
+        verify_report_record(w->store, slot, op->oid);
+    } else if (slice_equal(record.key, slice_of(op->put->key, op->put->key_len))) {
         op->rc = ERR_CANCELLED;
         if (update_flags(w, op, &record, &flags)) {
             op->rc = OK;
@@ -419,7 +420,6 @@ drop_damaged(struct writer *w, struct op *op)
 
     if (!entry->listed || entry->oid != op->oid || object_is_going(entry))
         return 0;
-    w->removed_n++;
     return object_kill(w, op->slot);
 }
 

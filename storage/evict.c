@@ -5,8 +5,6 @@
  * list; larger ones stay where they are. */
 #include "storage/evict.h"
 
-#include "base/log.h"
-#include "base/stats.h"
 #include "storage/object.h"
 #include "storage/sieve.h"
 #include "storage/state.h"
@@ -50,14 +48,14 @@ evict_raise_limit(struct writer *w)
         w->limit_pages = most;
 }
 
-/* *out_right: every piece is there, and as it was written. */
+/* *out_right: every piece is there, and as it was written; else the object was reported. */
 static int
-verify_pieces(struct writer *w, uint64_t oid, uint64_t body_len, bool *out_right)
+verify_pieces(struct writer *w, const struct store_source *source, bool *out_right)
 {
     *out_right = true;
-    for (uint64_t off = 0; off < body_len && *out_right;) {
-        struct record_span span = record_span_at(body_len, off);
-        uint64_t key = record_key(oid, span.piece);
+    for (uint64_t off = 0; off < source->body_len;) {
+        struct record_span span = record_span_at(source->body_len, off);
+        uint64_t key = record_key(source->oid, span.piece);
         struct slice bytes;
         int rc;
 
@@ -66,8 +64,12 @@ verify_pieces(struct writer *w, uint64_t oid, uint64_t body_len, bool *out_right
         rc = env_get(&w->store->env, w->txn, key, &bytes);
         if (rc != 0 && rc != MDB_NOTFOUND)
             return rc;
-        *out_right = rc == 0 && record_piece_decode(bytes, span.len, &bytes) == OK &&
-                     record_piece_is_right(bytes, key);
+        if (rc != 0 || record_piece_decode(bytes, span.len, &bytes) != OK ||
+            !record_piece_is_right(bytes, key)) {
+            verify_report_piece(w->store, source, span.piece);
+            *out_right = false;
+            return 0;
+        }
         off += span.len;
     }
     return 0;
@@ -132,22 +134,17 @@ rewrite_decoded(struct writer *w, uint32_t slot, const struct index_entry *entry
 {
     enum store_purged purged = purge_match(&w->store->purges, record->birth, entry->hash,
                                            record->key, record->labels, record->labels_n);
+    struct store_source source = {entry->oid, record->body_len, slot};
     bool right;
     int rc;
 
     if (purged == STORE_PURGED_HARD)
         return object_kill(w, slot);
-    rc = verify_pieces(w, entry->oid, record->body_len, &right);
+    rc = verify_pieces(w, &source, &right);
     if (rc != 0)
         return rc;
-    if (!right) {
-        STAT_INC(store_bad_pieces);
-        LOG(WARN, store_damage,
-            "text=\"an object is dropped: a piece of its body is damaged\" "
-            "oid=%llu",
-            (unsigned long long)entry->oid);
+    if (!right)
         return object_kill(w, slot);
-    }
     if (purged == STORE_PURGED_SOFT)
         record->flags |= RECORD_SOFT;
     return write_again(w, entry, record, slot);
@@ -171,7 +168,7 @@ rewrite(struct writer *w, uint32_t slot, const struct index_entry *entry)
     value.ptr = copy;
     if (record_decode(value, entry->oid, true, &record) != OK ||
         record_pieces_n(record.body_len) != entry->pieces) {
-        STAT_INC(store_bad_records);
+        verify_report_record(w->store, slot, entry->oid);
         rc = object_kill(w, slot);
     } else {
         rc = rewrite_decoded(w, slot, entry, &record);

@@ -4,10 +4,7 @@
 
 #include <stdlib.h>
 
-#include "base/stats.h"
 #include "storage/state.h"
-
-enum { RECORD_BAD = 2 }; /* of index_entry.verified */
 
 enum err
 store_reader_new(struct store *store, struct store_reader **out)
@@ -204,26 +201,6 @@ next_match(struct store_reader *reader, const struct store_cursor *cursor)
     return reader->found.numbers[reader->found.next++];
 }
 
-static void
-report_damaged(struct store_reader *reader, uint32_t number, struct index_entry *entry)
-{
-    struct op *op;
-
-    if (atomic_exchange_explicit(&entry->verified, RECORD_BAD, memory_order_relaxed) == RECORD_BAD)
-        return; /* told already */
-    STAT_INC(store_bad_records);
-    op = mem_zalloc(sizeof(*op));
-    if (op == NULL)
-        return; /* it stays, and is never found */
-    op->kind = OP_DROP;
-    op->oid = entry->oid;
-    op->slot = number;
-    list_init(&op->link);
-    list_init(&op->pieces);
-    if (!writer_append(reader->store, op))
-        UNREACHABLE(); /* it is of no length */
-}
-
 static bool
 copy_labels(struct store_reader *reader, const struct record *record, struct store_object *out)
 {
@@ -274,19 +251,21 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     enum store_purged purged = STORE_NOT_PURGED;
     struct slice value;
     struct record record;
+    bool is_new;
     int rc;
 
-    if (UNLIKELY(verified == RECORD_BAD))
+    if (UNLIKELY((verified & VERIFY_BAD) != 0))
         return LOOK_OTHER;
     rc = get(reader, record_key(entry->oid, RECORD_PIECE), &value);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? LOOK_GONE : LOOK_OTHER;
-    if (UNLIKELY(record_decode(value, entry->oid, verified == 0, &record) != OK)) {
-        report_damaged(reader, number, entry);
+    is_new = (verified & VERIFY_RECORD) == 0;
+    if (UNLIKELY(record_decode(value, entry->oid, is_new, &record) != OK)) {
+        verify_report_record(store, number, entry->oid);
         return LOOK_OTHER;
     }
-    if (UNLIKELY(verified == 0))
-        atomic_store_explicit(&entry->verified, 1, memory_order_relaxed);
+    if (UNLIKELY(is_new))
+        (void)atomic_fetch_or_explicit(&entry->verified, VERIFY_RECORD, memory_order_relaxed);
     if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
         return LOOK_OTHER;
     if (UNLIKELY(reader->found.view != NULL || reader->view != NULL))
@@ -376,56 +355,92 @@ store_unpin(struct store_pin *pin)
 /* --- bodies --- */
 
 static enum err
-find_tail(struct store_reader *reader, uint64_t oid, uint64_t body_len)
+find_tail(struct store_reader *reader, const struct store_source *source)
 {
     struct slice value;
     struct record record;
     int rc;
 
-    if (reader->last.oid == oid)
+    if (reader->last.oid == source->oid)
         return OK;
-    rc = get(reader, record_key(oid, RECORD_PIECE), &value);
+    rc = get(reader, record_key(source->oid, RECORD_PIECE), &value);
     if (rc != 0)
         return env_err(rc);
-    if (record_decode(value, oid, false, &record) != OK || record.body_len != body_len)
+    if (record_decode(value, source->oid, false, &record) != OK ||
+        record.body_len != source->body_len)
         return ERR_NOT_FOUND;
-    reader->last.oid = oid;
+    reader->last.oid = source->oid;
     reader->last.tail = record.tail;
     return OK;
 }
 
+/* A record that says of what there is not: but for what is going, of which the pieces go too when
+ * the file is given up. */
+static bool
+is_damage(const struct store *store, const struct store_source *source, enum err rc)
+{
+    const struct index_entry *entry;
+
+    if (source->slot == STORE_NO_SLOT || (rc != ERR_NOT_FOUND && rc != ERR_STORE_CORRUPT))
+        return false;
+    entry = index_entry(&store->index, source->slot);
+    return (atomic_load_explicit(&entry->pins, memory_order_relaxed) & INDEX_GOING) == 0;
+}
+
+/* Its bytes are verified when they are read first. */
 static enum err
-find_span(struct store_reader *reader, uint64_t oid, uint64_t body_len,
+find_piece(struct store_reader *reader, const struct store_source *source,
+           const struct record_span *span, struct slice *out)
+{
+    struct store *store = reader->store;
+    enum err rc = env_err(get(reader, record_key(source->oid, span->piece), out));
+
+    if (rc == OK)
+        rc = record_piece_decode(*out, span->len, out);
+    if (LIKELY(rc == OK)) {
+        if (LIKELY(verify_is_done(store, source, span->piece)) ||
+            verify_piece(store, source, span->piece, *out))
+            return OK;
+        return ERR_STORE_CORRUPT;
+    }
+    if (is_damage(store, source, rc))
+        verify_report_piece(store, source, span->piece);
+    return rc;
+}
+
+static enum err
+find_span(struct store_reader *reader, const struct store_source *source,
           const struct record_span *span, struct slice *out)
 {
     enum err rc;
 
-    if (span->piece != RECORD_PIECE) {
-        rc = env_err(get(reader, record_key(oid, span->piece), out));
-        return rc == OK ? record_piece_decode(*out, span->len, out) : rc;
-    }
-    rc = find_tail(reader, oid, body_len);
+    if (!reader_renew(reader))
+        return ERR_NOT_FOUND;
+    if (span->piece != RECORD_PIECE)
+        return find_piece(reader, source, span, out);
+    rc = find_tail(reader, source);
     if (rc != OK)
         return rc;
-    *out = reader->last.tail;
+    *out = reader->last.tail; /* the record's checksum is over it */
     return out->len == span->len ? OK : ERR_STORE_CORRUPT;
 }
 
 enum err
-store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t off,
+store_body(struct store_reader *reader, const struct store_source *source, uint64_t off,
            uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n)
 {
     size_t n = 0;
 
     ASSERT(epoch_inside(&reader->slot));
-    if (body_len / BLOCK_FULL_LEN > RECORD_PIECES_MAX)
+    if (source->body_len / BLOCK_FULL_LEN > RECORD_PIECES_MAX)
         return ERR_NOT_FOUND;
-    while (off < body_len && len_max > 0 && n < iov_max) {
-        struct record_span span = record_span_at(body_len, off);
+    while (off < source->body_len && len_max > 0 && n < iov_max) {
+        struct record_span span = record_span_at(source->body_len, off);
         struct slice part;
-        enum err rc =
-            reader_renew(reader) ? find_span(reader, oid, body_len, &span, &part) : ERR_NOT_FOUND;
+        enum err rc = find_span(reader, source, &span, &part);
 
+        if (rc != OK && n > 0)
+            break; /* what comes before it is right */
         if (rc != OK)
             return rc;
         part = slice_skip(part, (size_t)(off - span.off));
@@ -436,5 +451,29 @@ store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_
         len_max -= part.len;
     }
     *out_n = n;
+    return OK;
+}
+
+enum err
+store_verify(struct store_reader *reader, const struct store_source *source, uint64_t off,
+             uint64_t len)
+{
+    uint64_t end = off + len;
+
+    ASSERT(epoch_inside(&reader->slot) && end >= off && end <= source->body_len);
+    if (source->body_len / BLOCK_FULL_LEN > RECORD_PIECES_MAX)
+        return ERR_NOT_FOUND;
+    while (off < end) {
+        struct record_span span = record_span_at(source->body_len, off);
+
+        if (span.piece != RECORD_PIECE && !verify_is_done(reader->store, source, span.piece)) {
+            struct slice part;
+            enum err rc = find_span(reader, source, &span, &part);
+
+            if (rc != OK)
+                return rc;
+        }
+        off = span.off + span.len;
+    }
     return OK;
 }

@@ -248,6 +248,7 @@ free_store(struct store **slot)
 
     *slot = NULL;
     index_fini(&store->index);
+    verify_fini(&store->verify);
     if (store->purges.births.next != NULL)
         purge_set_fini(&store->purges);
     env_close(&store->env);
@@ -276,6 +277,8 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     rc = take_settings(store, settings, why, why_cap);
     if (rc == OK)
         rc = index_init(&store->index, &store->epoch);
+    if (rc == OK)
+        rc = verify_init(&store->verify, store->settings.size_len);
     if (rc == OK)
         rc = take_shares(store, why, why_cap);
     if (rc == OK)

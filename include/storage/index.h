@@ -25,8 +25,8 @@ struct index_entry {
     uint32_t room, pieces; /* the writer's; room: in units of RECORD_ROOM_UNIT bytes */
     uint32_t older, newer; /* the list; the writer's */
     atomic_uint pins;
-    atomic_uchar visited;  /* SIEVE's bit */
-    atomic_uchar verified; /* its record's checksum was found right since it was indexed */
+    atomic_uint verified; /* what was found right, or wrong, since the start; storage/verify.h's */
+    atomic_uchar visited; /* SIEVE's bit */
     bool listed;
     uint8_t group; /* its partition, and so its list */
 };

@@ -7,6 +7,7 @@
 #include "storage/purge.h"
 #include "storage/reader.h"
 #include "storage/scan.h"
+#include "storage/verify.h"
 #include "storage/warm.h"
 #include "storage/writer.h"
 
@@ -24,6 +25,7 @@ struct store {
     atomic_bool ready; /* the index is whole */
     struct epoch epoch;
     struct index index;
+    struct verify verify;
     struct purge_set purges;
     struct writer writer;
     struct scan scan;

@@ -120,12 +120,26 @@ MUST_USE bool store_pin(struct store_reader *reader, const struct store_object *
                         struct store_pin *out); /* false: it is going, or pinned too often */
 void store_unpin(struct store_pin *pin);
 
+/* Whose body is read: that of an object of this section or of a pin, or of a put. */
+struct store_source {
+    uint64_t oid, body_len;
+    uint32_t slot; /* the object's or the pin's */
+};
+#define STORE_NO_SLOT UINT32_MAX /* of a put */
+
 /* Body bytes from `off` on, as pointers into the map: up to `iov_max` entries and `len_max` bytes.
- * *out_n: entries filled (0 at the end of the body).
- * Errors: ERR_NOT_FOUND (must not happen with a pin, or within the section that found it). */
+ * *out_n: entries filled (0 at the end of the body). What is read first after the start is compared
+ * with its checksum, so these bytes are those that were stored.
+ * Errors: ERR_STORE_CORRUPT: the next piece is damaged; the object is dropped, and not found from
+ * now on. ERR_NOT_FOUND (must not happen with a pin, or within the section that found it). */
 MUST_USE enum err
-store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t off,
+store_body(struct store_reader *reader, const struct store_source *source, uint64_t off,
            uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n);
+
+/* Would store_body give all of [off, off + len)? Costs next to nothing when it did before. Errors
+ * as above. */
+MUST_USE enum err store_verify(struct store_reader *reader, const struct store_source *source,
+                               uint64_t off, uint64_t len);
 
 /* True when every byte is in memory (mincore); a page that is not would stop the caller. */
 bool store_is_resident(struct store_reader *reader, const struct iovec *iov, size_t iov_n);

@@ -56,7 +56,8 @@ void
 deliver_pinned(struct deliver *deliver, const struct store_pin *pin, uint64_t first, uint64_t len)
 {
     deliver->source = DELIVER_STORE;
-    deliver->object = (struct store_object){.oid = pin->oid, .body_len = pin->body_len};
+    deliver->object =
+        (struct store_object){.oid = pin->oid, .slot = pin->slot, .body_len = pin->body_len};
     deliver->in_section = false;
     deliver->off = first;
     deliver->end = first + len;
@@ -157,22 +158,40 @@ struct batch {
 };
 
 static enum deliver_next
-next_in_store(struct deliver *deliver, uint64_t oid, uint64_t body_len, uint64_t at,
+next_in_store(struct deliver *deliver, const struct store_source *source, uint64_t at,
               const struct batch *batch, size_t *out_n)
 {
     struct store_reader *reader = proxy_read(deliver->proxy);
+
+    if (store_body(reader, source, at, batch->len_max, batch->iov, batch->iov_max, out_n) != OK ||
+        *out_n == 0)
+        return DELIVER_FAILED;
+    return must_warm(deliver, batch->iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
+}
+
+static struct store_source
+source_of(const struct deliver *deliver)
+{
+    return (struct store_source){deliver->object.oid, deliver->object.body_len,
+                                 deliver->object.slot};
+}
+
+static enum deliver_next
+next_of_object(struct deliver *deliver, const struct batch *batch, size_t *out_n)
+{
+    const struct store_object *object = &deliver->object;
+    struct store_source source = source_of(deliver);
     struct iovec *iov = batch->iov;
 
-    if (deliver->in_section && deliver->object.tail.len == body_len) { /* small: in its record */
-        iov[0].iov_base = (char *)(uintptr_t)deliver->object.tail.ptr + at;
-        iov[0].iov_len = body_len - at < batch->len_max ? body_len - at : batch->len_max;
+    if (deliver->in_section && object->tail.len == object->body_len) { /* small: in its record */
+        iov[0].iov_base = (char *)(uintptr_t)object->tail.ptr + deliver->off;
+        iov[0].iov_len = object->body_len - deliver->off < batch->len_max
+                             ? object->body_len - deliver->off
+                             : batch->len_max;
         *out_n = 1;
         return DELIVER_DATA;
     }
-    if (store_body(reader, oid, body_len, at, batch->len_max, iov, batch->iov_max, out_n) != OK ||
-        *out_n == 0)
-        return DELIVER_FAILED;
-    return must_warm(deliver, iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
+    return next_in_store(deliver, &source, deliver->off, batch, out_n);
 }
 
 /* Pieces that the fill has dropped from memory. The open section may be older than the commit that
@@ -181,15 +200,16 @@ static enum deliver_next
 next_dropped(struct deliver *deliver, uint64_t oid, uint64_t until, uint64_t at,
              const struct batch *batch, size_t *out_n)
 {
+    struct store_source source = {oid, until, STORE_NO_SLOT};
     struct batch limited = *batch;
     enum deliver_next next;
 
     if (until - at < limited.len_max)
         limited.len_max = until - at;
-    next = next_in_store(deliver, oid, until, at, &limited, out_n);
+    next = next_in_store(deliver, &source, at, &limited, out_n);
     if (next == DELIVER_FAILED) {
         proxy_read_end(deliver->proxy);
-        next = next_in_store(deliver, oid, until, at, &limited, out_n);
+        next = next_in_store(deliver, &source, at, &limited, out_n);
     }
     return next;
 }
@@ -243,9 +263,11 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
         return DELIVER_FAILED;
     if (place.left < limited.len_max)
         limited.len_max = place.left;
-    if (place.pin != NULL)
-        return next_in_store(deliver, place.pin->oid, place.pin->body_len, place.at, &limited,
-                             out_n);
+    if (place.pin != NULL) {
+        struct store_source source = {place.pin->oid, place.pin->body_len, place.pin->slot};
+
+        return next_in_store(deliver, &source, place.at, &limited, out_n);
+    }
     next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
     if (next == DELIVER_DATA)
         (void)trim(batch->iov, out_n, limited.len_max); /* nothing of what should not be there */
@@ -271,8 +293,7 @@ next_of_body(struct deliver *deliver, struct batch batch, size_t *out_n)
         *out_n = 1;
         return DELIVER_DATA;
     case DELIVER_STORE:
-        return next_in_store(deliver, deliver->object.oid, deliver->object.body_len, deliver->off,
-                             &batch, out_n);
+        return next_of_object(deliver, &batch, out_n);
     case DELIVER_FILL:
         return next_in_fill(deliver, deliver->reader, deliver->off, &batch, out_n);
     case DELIVER_SLICES:

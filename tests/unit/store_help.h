@@ -227,15 +227,27 @@ help_put(struct store *store, const struct help_object *object, uint64_t *out_oi
     return help_wait_for(&wait, out_oid);
 }
 
+static inline struct store_source
+help_source(const struct store_object *object)
+{
+    return (struct store_source){object->oid, object->body_len, object->slot};
+}
+
+static inline struct store_source
+help_pinned(const struct store_pin *pin)
+{
+    return (struct store_source){pin->oid, pin->body_len, pin->slot};
+}
+
 /* The body, piece by piece, is what help_put made. */
 static inline bool
-help_body_is(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t seed)
+help_body_is(struct store_reader *reader, struct store_source source, uint64_t seed)
 {
-    for (uint64_t off = 0; off < body_len;) {
+    for (uint64_t off = 0; off < source.body_len;) {
         struct iovec iov[8];
         size_t n = 0;
 
-        if (store_body(reader, oid, body_len, off, UINT64_MAX, iov, 8, &n) != OK || n == 0)
+        if (store_body(reader, &source, off, UINT64_MAX, iov, 8, &n) != OK || n == 0)
             return false;
         for (size_t i = 0; i < n; i++) {
             const char *at = iov[i].iov_base;
@@ -280,7 +292,7 @@ help_is_stored(struct store_reader *reader, const struct help_object *object)
     store_read_begin(reader);
     right = store_find(reader, &cursor, &found) && found.body_len == object->body_len &&
             found.variant == object->variant && slice_is(found.meta, "meta") &&
-            help_body_is(reader, found.oid, found.body_len, help_body_seed(object));
+            help_body_is(reader, help_source(&found), help_body_seed(object));
     if (right)
         store_touch(reader, &found);
     store_read_end(reader);

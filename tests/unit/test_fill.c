@@ -175,13 +175,15 @@ drain(struct bench *bench, struct fill_reader *reader, uint64_t *off)
 {
     for (;;) {
         struct iovec iov[16];
+        struct store_source source;
         uint64_t oid, until, len;
         size_t n;
         enum fill_next next = fill_next(reader, iov, 8, &n, &oid, &until);
 
         if (next == FILL_NEXT_STORE) {
             store_read_begin(bench->reader);
-            assert_int_equal(store_body(bench->reader, oid, until, *off, until - *off, iov, 16, &n),
+            source = (struct store_source){oid, until, STORE_NO_SLOT};
+            assert_int_equal(store_body(bench->reader, &source, *off, until - *off, iov, 16, &n),
                              OK);
             len = check_bytes(iov, n, *off);
             store_read_end(bench->reader);

@@ -75,7 +75,8 @@ everything_inserted_is_found(void **state)
         assert_int_equal(find(&fixture->index, n), n);
     assert_int_equal(find(&fixture->index, N + 1), 0);
     assert_int_equal(fixture->index.live_n, N);
-    assert_true(fixture->index.bytes_len / N < 100 || fixture->index.marked);
+    /* 64 an entry, 16 of the table; the newest chunk and the table have room left here */
+    assert_true(fixture->index.bytes_len / N < 110 || fixture->index.marked);
 }
 
 static void

@@ -93,6 +93,7 @@ ranges_of_a_body_are_exact(void **state)
     assert_int_equal(help_put(fixture->store, &object, NULL), OK);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct store_object found;
+        struct store_source source;
         struct iovec iov[8];
         size_t n = 99;
         uint64_t got = 0;
@@ -100,8 +101,9 @@ ranges_of_a_body_are_exact(void **state)
         print_message("from %llu\n", (unsigned long long)cases[i].off);
         assert_int_equal(help_count(fixture->reader, "range", &found), 1);
         store_read_begin(fixture->reader);
-        assert_int_equal(store_body(fixture->reader, found.oid, found.body_len, cases[i].off,
-                                    cases[i].len_max, iov, cases[i].iov_max, &n),
+        source = help_source(&found);
+        assert_int_equal(store_body(fixture->reader, &source, cases[i].off, cases[i].len_max, iov,
+                                    cases[i].iov_max, &n),
                          OK);
         assert_true(n <= cases[i].iov_max);
         for (size_t k = 0; k < n; k++)
@@ -223,6 +225,7 @@ a_put_given_up_leaves_nothing(void **state)
     struct help_object object = {.key = "gone", .body_len = 3 * MIB};
     struct help_object after = {.key = "after", .body_len = 10};
     struct store_key key = help_key("gone");
+    struct store_source source;
     struct store_check check;
     struct store_put *put;
 
@@ -231,8 +234,8 @@ a_put_given_up_leaves_nothing(void **state)
     while (store_put_stored_len(put) != 48 * BLOCK_FULL_LEN)
         (void)usleep(1000);
     store_read_begin(fixture->reader); /* what is stored can be read before the end */
-    assert_true(help_body_is(fixture->reader, store_put_oid(put), store_put_stored_len(put),
-                             help_seed("gone")));
+    source = (struct store_source){store_put_oid(put), store_put_stored_len(put), STORE_NO_SLOT};
+    assert_true(help_body_is(fixture->reader, source, help_seed("gone")));
     store_read_end(fixture->reader);
     store_put_release(&put);
     assert_int_equal(help_put(fixture->store, &after, NULL), OK);

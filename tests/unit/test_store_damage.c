@@ -301,6 +301,7 @@ a_file_that_breaks_in_use_is_replaced(void **state)
     struct store_cursor cursor = {.key = &key};
     struct store_reader *reader;
     struct store_object found;
+    struct store_source source;
     struct store_put *put;
     struct store_pin pin;
     struct help_wait wait;
@@ -328,8 +329,9 @@ a_file_that_breaks_in_use_is_replaced(void **state)
     assert_true(has_file(path, "data.mdb.bad-"));
     put_some(store, 10);
     assert_int_equal(found_of(store, 100), 10);
+    source = help_pinned(&pin);
     store_read_begin(reader);
-    assert_int_equal(store_body(reader, pin.oid, pin.body_len, 0, 1, iov, 1, &n), ERR_NOT_FOUND);
+    assert_int_equal(store_body(reader, &source, 0, 1, iov, 1, &n), ERR_NOT_FOUND);
     store_read_end(reader);
     store_unpin(&pin);
     if (help_end(put, &large, help_done(&wait)) == OK)

@@ -169,8 +169,7 @@ what_is_pinned_stays_readable(void **state)
     }
     for (unsigned i = 0; i < 3; i++) {
         store_read_begin(churn.reader);
-        assert_true(
-            help_body_is(churn.reader, pins[i].oid, pins[i].body_len, help_seed(all[i]->key)));
+        assert_true(help_body_is(churn.reader, help_pinned(&pins[i]), help_seed(all[i]->key)));
         store_read_end(churn.reader);
         store_unpin(&pins[i]);
         assert_null(pins[i].store);
@@ -215,7 +214,7 @@ a_store_full_of_pins_refuses(void **state)
     for (unsigned i = 0; i < n; i++) {
         (void)snprintf(key, sizeof(key), "full/%u", i);
         store_read_begin(churn.reader);
-        assert_true(help_body_is(churn.reader, pins[i].oid, pins[i].body_len, help_seed(key)));
+        assert_true(help_body_is(churn.reader, help_pinned(&pins[i]), help_seed(key)));
         store_read_end(churn.reader);
         store_unpin(&pins[i]);
     }

@@ -253,7 +253,7 @@ an_update_gives_a_new_head_and_lifts_a_soft_purge(void **state)
     assert_true(slice_is(now.head, "a new and rather longer head"));
     assert_int_equal(now.labels_n, 1);
     assert_int_equal(now.labels[0], label_sport);
-    assert_true(help_body_is(fixture->reader, oid, 70000, help_seed("update")));
+    assert_true(help_body_is(fixture->reader, help_source(&now), help_seed("update")));
     store_read_end(fixture->reader);
 
     assert_int_equal(store_put_begin(fixture->store, &key, &update), OK);

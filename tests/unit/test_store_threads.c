@@ -52,14 +52,15 @@ read_one(struct crowd *crowd, struct store_reader *reader, unsigned number)
     store_read_begin(reader);
     while (store_find(reader, &cursor, &object)) {
         (void)atomic_fetch_add(&crowd->found, 1);
-        if (!help_body_is(reader, object.oid, object.body_len, help_seed(text)) ||
+        if (!help_body_is(reader, help_source(&object), help_seed(text)) ||
             !slice_equal(object.key, key.text) || object.labels_n != 1)
             (void)atomic_fetch_add(&crowd->wrong, 1);
         store_touch(reader, &object);
         if (pin.store == NULL && number % 3 == 0 && !store_pin(reader, &object, &pin))
             pin.store = NULL;
         if (number % 16 == 0 &&
-            store_body(reader, object.oid, object.body_len, 0, UINT64_MAX, iov, 4, &n) == OK &&
+            store_body(reader, &(struct store_source){object.oid, object.body_len, object.slot}, 0,
+                       UINT64_MAX, iov, 4, &n) == OK &&
             (!store_is_resident(reader, iov, n) || number % 64 == 0) &&
             store_warm(crowd->store, iov, n, (struct store_done){warmed, crowd}) != OK)
             (void)atomic_fetch_add(&crowd->warmed, 1);
@@ -68,7 +69,7 @@ read_one(struct crowd *crowd, struct store_reader *reader, unsigned number)
     if (pin.store == NULL)
         return;
     store_read_begin(reader); /* a pinned object is there in any later section */
-    if (!help_body_is(reader, pin.oid, pin.body_len, help_seed(text)))
+    if (!help_body_is(reader, help_pinned(&pin), help_seed(text)))
         (void)atomic_fetch_add(&crowd->wrong, 1);
     store_read_end(reader);
     store_unpin(&pin);

@@ -348,10 +348,11 @@ store_unpin(struct store_pin *pin)
 }
 
 enum err
-store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_t off,
+store_body(struct store_reader *reader, const struct store_source *source, uint64_t off,
            uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n)
 {
-    const struct object *object = object_by_oid(oid);
+    const struct object *object = object_by_oid(source->oid);
+    uint64_t body_len = source->body_len;
     size_t n = 0;
 
     ASSERT(reader->inside);
@@ -370,6 +371,18 @@ store_body(struct store_reader *reader, uint64_t oid, uint64_t body_len, uint64_
     }
     *out_n = n;
     return OK;
+}
+
+enum err
+store_verify(struct store_reader *reader, const struct store_source *source, uint64_t off,
+             uint64_t len)
+{
+    const struct object *object = object_by_oid(source->oid);
+
+    ASSERT(reader->inside);
+    ASSERT(object == NULL || (source->body_len <= object->body.len && off + len >= off &&
+                              off + len <= source->body_len));
+    return object == NULL ? ERR_NOT_FOUND : OK;
 }
 
 bool

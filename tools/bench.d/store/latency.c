@@ -32,11 +32,11 @@ read_one(struct look *look, const struct store_key *key)
     store_read_begin(look->reader);
     found = store_find(look->reader, &cursor, &object);
     for (uint64_t off = 0; found && off < object.body_len;) {
+        struct store_source source = {object.oid, object.body_len, object.slot};
         struct iovec iov[16];
         size_t n;
 
-        if (store_body(look->reader, object.oid, object.body_len, off, UINT64_MAX, iov,
-                       ARRAY_LEN(iov), &n) != OK)
+        if (store_body(look->reader, &source, off, UINT64_MAX, iov, ARRAY_LEN(iov), &n) != OK)
             die("a body that was found cannot be read");
         for (size_t i = 0; i < n; i++) {
             memcpy(look->body, iov[i].iov_base, iov[i].iov_len);
