@@ -263,6 +263,15 @@ class Client:
         self.parser = None
         return response
 
+    def read_into(self, parser, wanted, timeout=DEADLINE_S, most=262144):
+        """The next response into a parser of the caller's, until wanted(parser) or its end."""
+        if self.parser is not parser:
+            self.methods.popleft()
+            self.parser = parser
+        self._read_until(wanted, timeout, most)
+        if parser.done:
+            self.parser = None
+
     def receive(self, timeout=DEADLINE_S):
         """The next bytes, whatever they are; none at the end of the connection."""
         return self._receive(time.monotonic() + timeout)

@@ -1,0 +1,112 @@
+/* soak-check FOLDER SIZE [empty]: opens a store that nobody uses, reads every object and accounts
+ * for every page. With `empty`, everything is purged afterwards, and nothing may be left in use:
+ * what no index knows would show. Prints one line of key=value; 0 when all is right. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "storage/store.h"
+
+enum {
+    SCAN_WAIT_MS = 300000,
+    POLL_US = 20000,
+    POLLS_MAX = 1500,
+    EMPTY_PAGES_MAX = 40, /* of a store without objects */
+    LIST_PAGES_PART = 256 /* of the file: the list of free pages, 8 bytes each, twice at most */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static bool is_purged;
+
+static void
+on_purged(void *arg, enum err rc, uint64_t n)
+{
+    (void)pthread_mutex_lock(&lock);
+    is_purged = true;
+    (void)pthread_cond_signal(&wake);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static bool
+purge(struct store *store, struct store_purge what)
+{
+    struct store_purge_status status = {.finished = false};
+    uint64_t id;
+
+    is_purged = false;
+    if (store_purge(store, &what, 1, (struct store_done){on_purged, NULL}, &id) != OK)
+        return false;
+    (void)pthread_mutex_lock(&lock);
+    while (!is_purged)
+        (void)pthread_cond_wait(&wake, &lock);
+    (void)pthread_mutex_unlock(&lock);
+    for (unsigned i = 0; i < POLLS_MAX && !status.finished; i++) {
+        if (store_purge_status(store, id, &status) != OK)
+            return false;
+        if (!status.finished)
+            (void)usleep(POLL_US);
+    }
+    return status.finished;
+}
+
+static bool
+check(struct store *store, struct store_check *found)
+{
+    *found = (struct store_check){0};
+    return store_check(store, found) == OK && found->bad == 0 &&
+           found->used_pages + found->free_pages == found->file_pages;
+}
+
+/* What was removed goes a little later. */
+static bool
+is_empty(struct store *store)
+{
+    struct store_check found;
+
+    if (!purge(store, (struct store_purge){.kind = STORE_PURGE_ALL}))
+        return false;
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        if (!check(store, &found))
+            return false;
+        if (found.objects == 0 &&
+            found.used_pages < EMPTY_PAGES_MAX + found.file_pages / LIST_PAGES_PART)
+            return true;
+        (void)usleep(POLL_US);
+    }
+    printf("left=%" PRIu64 " ", found.used_pages);
+    return false;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct store_settings settings = {
+        .readers_max = 4, .scan_wait_ms = SCAN_WAIT_MS, .batch_ms = 5};
+    struct store *store;
+    struct store_check found;
+    char why[512];
+    bool right;
+
+    if (argc < 3 || slice_to_bytes(slice_from_str(argv[2]), &settings.size_len) != OK) {
+        (void)fprintf(stderr, "usage: soak-check FOLDER SIZE [empty]\n");
+        return 2;
+    }
+    settings.path = argv[1];
+    log_set_level(LOG_WARN);
+    if (store_open(&settings, &store, why, sizeof(why)) != OK) {
+        (void)fprintf(stderr, "%s\n", why);
+        return 2;
+    }
+    right = store_wait_ready(store, SCAN_WAIT_MS) && check(store, &found);
+    printf("objects=%" PRIu64 " bytes=%" PRIu64 " bad=%" PRIu64 " used=%" PRIu64 " free=%" PRIu64
+           " file=%" PRIu64 " ",
+           found.objects, found.bytes, found.bad, found.used_pages, found.free_pages,
+           found.file_pages);
+    if (right && argc > 3)
+        right = is_empty(store);
+    printf("right=%d\n", right);
+    store_close(&store);
+    return right ? 0 : 1;
+}
