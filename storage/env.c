@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -120,6 +122,18 @@ env_put_header(struct env *env, MDB_txn *txn)
     return mdb_put(txn, env->dbi, &name, &value, 0);
 }
 
+/* A rename is durable when its folder is. */
+void
+env_sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd == -1)
+        return;
+    (void)fsync(fd);
+    (void)close(fd);
+}
+
 /* --- setting aside --- */
 
 static void
@@ -234,6 +248,19 @@ check_content(struct env *env, MDB_txn *txn)
     return record_header_decode(value, &env->header) == OK ? 0 : MDB_INCOMPATIBLE;
 }
 
+/* Not the same twice: what is saved beside the file names it. */
+static uint64_t
+new_id(void)
+{
+    struct timespec now;
+    uint64_t id;
+
+    if (getrandom(&id, sizeof(id), GRND_NONBLOCK) == (ssize_t)sizeof(id))
+        return id;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
 static int
 begin_new(struct env *env)
 {
@@ -244,6 +271,7 @@ begin_new(struct env *env)
         return rc;
     if (env->header.oid_next == 0)
         env->header.oid_next = 1;
+    env->header.store_id = new_id();
     rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &env->dbi);
     if (rc == 0)
         rc = env_put_header(env, txn);

@@ -1,7 +1,9 @@
 /* The index: open addressing with linear probing, entries in chunks, two-step reclamation. */
 #include "storage/index.h"
 
-enum { TABLE_BITS_MIN = 10, DEAD_SLOT = 0xffffffff };
+#include <sys/mman.h>
+
+enum { TABLE_BITS_MIN = 10, DEAD_SLOT = 0xffffffff, LARGE_PAGE_LEN = 2 << 20 };
 
 #define ENTRIES_MAX (UINT32_MAX - (1U << INDEX_CHUNK_BITS) - 2)
 
@@ -11,6 +13,18 @@ slot_value(struct store_hash hash, uint32_t number)
     return (hash.lo & 0xffffffff00000000U) | (uint64_t)(number + 1); /* 0 is the empty slot */
 }
 
+/* Large pages: a million objects are touched by a hundred faults instead of twenty thousand, and
+ * look-ups find their pages in the processor's cache. */
+static void
+advise(void *memory, uint64_t len)
+{
+    uintptr_t from = ((uintptr_t)memory + LARGE_PAGE_LEN - 1) & ~(uintptr_t)(LARGE_PAGE_LEN - 1);
+    uintptr_t to = ((uintptr_t)memory + len) & ~(uintptr_t)(LARGE_PAGE_LEN - 1);
+
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 static struct index_table *
 table_new(struct index *index, uint64_t cap)
 {
@@ -18,6 +32,7 @@ table_new(struct index *index, uint64_t cap)
 
     if (table == NULL)
         return NULL;
+    advise(table, cap * sizeof(table->slots[0]));
     table->block.len = cap * sizeof(table->slots[0]);
     table->mask = cap - 1;
     index->bytes_len += table->block.len;
@@ -54,6 +69,7 @@ index_add_group(struct index *index, uint32_t group, unsigned percent)
     index->lists[index->lists_n++] = (struct index_list){.oldest = INDEX_NONE,
                                                          .newest = INDEX_NONE,
                                                          .hand = INDEX_NONE,
+                                                         .found = INDEX_NONE,
                                                          .group = group,
                                                          .percent = percent};
     return OK;
@@ -205,6 +221,7 @@ reserve_entries(struct index *index, uint64_t n)
         entries = mem_alloc(chunk_n * sizeof(*entries)); /* touched as it is used */
         if (entries == NULL)
             return ERR_NOMEM;
+        advise(entries, chunk_n * sizeof(*entries));
         atomic_store_explicit(&index->chunks[chunk], entries, memory_order_release);
     }
     return OK;
@@ -274,7 +291,11 @@ index_insert(struct index *index, const struct index_item *item)
     entry->listed = true;
     list = &index->lists[entry->group];
     link_entry(index, list, number,
-               item->is_again ? index_entry(index, item->again)->older : list->newest);
+               item->is_again   ? index_entry(index, item->again)->older
+               : item->is_found ? list->found
+                                : list->newest);
+    if (item->is_found)
+        list->found = number;
     list->room += entry->room;
     index->live_n++;
     table_add(atomic_load_explicit(&index->table, memory_order_relaxed), item->hash.hi,
@@ -309,6 +330,8 @@ unlink_entry(struct index *index, const struct index_entry *entry, uint32_t numb
 
     if (list->hand == number)
         list->hand = entry->newer;
+    if (list->found == number)
+        list->found = entry->older;
     if (index->sweep.slot == number)
         index->sweep = index_after(index, index->sweep);
     if (entry->older != INDEX_NONE)

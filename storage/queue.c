@@ -71,6 +71,17 @@ writer_wake(struct store *store)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+void
+writer_tell(struct store *store)
+{
+    struct writer *w = &store->writer;
+
+    (void)pthread_mutex_lock(&w->lock);
+    w->news = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
 /* Is there work that waits for nobody? */
 bool
 queue_has_work(const struct writer *w)
@@ -126,7 +137,7 @@ wait_for_work(struct writer *w)
 {
     uint64_t until;
 
-    while (!queue_has_work(w) && (until = sleep_until(w, queue_now_ms())) != 0) {
+    while (!queue_has_work(w) && !w->news && (until = sleep_until(w, queue_now_ms())) != 0) {
         struct timespec when = {(time_t)(until / 1000), (long)(until % 1000) * 1000000};
         bool idle = list_empty(&w->ops);
 
@@ -203,9 +214,10 @@ queue_take(struct writer *w)
 
     (void)pthread_mutex_lock(&w->lock);
     wait_for_work(w);
-    take_ops(w);
+    if (!w->news || queue_has_work(w) || sleep_until(w, queue_now_ms()) == 0)
+        take_ops(w);
     take_calls(w);
-    w->urgent = false;
+    w->urgent = w->news = false;
     goes_on = !w->closing || !list_empty(&w->batch) || !list_empty(&w->batch_calls) ||
               !list_empty(&w->calls) || !list_empty(&w->ops);
     (void)pthread_mutex_unlock(&w->lock);

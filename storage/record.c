@@ -238,7 +238,7 @@ struct header_disk {
     uint64_t sum;
     char magic[8];
     uint32_t version, full_len;
-    uint64_t oid_next, purge_seq, purge_id;
+    uint64_t oid_next, purge_seq, purge_id, store_id;
 };
 static_assert(sizeof(struct header_disk) == RECORD_HEADER_LEN, "on disk");
 
@@ -253,6 +253,7 @@ record_header_encode(const struct record_header *header, void *out)
         .oid_next = header->oid_next,
         .purge_seq = header->purge_seq,
         .purge_id = header->purge_id,
+        .store_id = header->store_id,
     };
 
     memcpy(disk.magic, header_magic, sizeof(disk.magic));
@@ -275,7 +276,7 @@ record_header_decode(struct slice value, struct record_header *out)
     if (value.len != sizeof(disk) || disk.sum != sum_of(value.ptr, value.len, 0) ||
         disk.oid_next == 0 || disk.oid_next > RECORD_OID_MAX)
         return ERR_STORE_CORRUPT;
-    *out = (struct record_header){disk.oid_next, disk.purge_seq, disk.purge_id};
+    *out = (struct record_header){disk.oid_next, disk.purge_seq, disk.purge_id, disk.store_id};
     return OK;
 }
 

@@ -1,22 +1,27 @@
-/* The index after a crash, and after a clean stop.
+/* The index after a crash.
  *
- * After a crash, threads walk ranges of ids: for each id found, jump to its commit record. Pieces
- * without one are orphans of objects that were on their way in. Only ids below oid_end are looked
- * at: what the running daemon stores meanwhile enters the index by itself. Each thread's
- * transaction is renewed often, so that it does not keep pages from being used again. */
+ * Threads walk ranges of ids: for each id found, jump to its commit record. Pieces without one are
+ * orphans of objects that were on their way in. Only ids below oid_end are looked at: what the
+ * running daemon stores meanwhile enters the index by itself. Each thread's transaction is renewed
+ * often, so that it does not keep pages from being used again.
+ *
+ * Ranges are small, given out in order and merged in order, so that the index's list is in the
+ * order of ids; no thread begins one that is more than SCAN_AHEAD before the merging: that bounds
+ * the memory of what was found and not merged. */
 #include "storage/scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 #include "base/log.h"
 #include "storage/state.h"
 
-enum { SCAN_STEPS_PER_TXN = 512, SCAN_PATH_LEN = 4096, SAVE_VERSION = 2 };
+enum {
+    SCAN_STEPS_PER_TXN = 512,
+    NEAR_LEN = 4 * RECORD_PAGE_LEN, /* leaves that follow each other this closely are a run */
+    RUN_MIN = 8,
+    AHEAD_LEN = 512 << 10
+};
 
 void
 scan_init(struct scan *scan, struct store *store)
@@ -28,6 +33,7 @@ scan_init(struct scan *scan, struct store *store)
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&scan->done, &attr);
+    (void)pthread_cond_init(&scan->room, NULL);
     (void)pthread_condattr_destroy(&attr);
     list_init(&scan->results);
 }
@@ -88,6 +94,7 @@ add_record(struct scan_result *result, uint64_t oid, struct slice value)
     result->items[result->items_n++] = (struct index_item){
         .hash = store_hash(record.key),
         .oid = oid,
+        .is_found = true,
         .variant = record.variant,
         .room = record_object_room(record.body_len, value.len),
         .group = record.group,
@@ -96,37 +103,68 @@ add_record(struct scan_result *result, uint64_t oid, struct slice value)
     return true;
 }
 
+/* One thread's way through the file. */
+struct walk {
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    uintptr_t page, ahead_end; /* of the last leaf; what was asked for ends there */
+    unsigned run_n;
+};
+
+/* A store of small objects is leaf after leaf, and the map has no read-ahead (other reads want
+ * none): ask for what follows. */
+static void
+read_ahead(struct walk *walk, const void *value)
+{
+    uintptr_t page = (uintptr_t)value & ~(uintptr_t)(RECORD_PAGE_LEN - 1);
+
+    if (page == walk->page)
+        return;
+    walk->run_n = page > walk->page && page - walk->page <= NEAR_LEN ? walk->run_n + 1 : 0;
+    walk->page = page;
+    if (walk->run_n < RUN_MIN || (page < walk->ahead_end && walk->ahead_end - page <= AHEAD_LEN &&
+                                  walk->ahead_end - page > AHEAD_LEN / 2))
+        return;
+    if (walk->ahead_end <= page || walk->ahead_end - page > AHEAD_LEN)
+        walk->ahead_end = page;
+    (void)madvise((void *)walk->ahead_end, page + AHEAD_LEN - walk->ahead_end, MADV_WILLNEED);
+    walk->ahead_end = page + AHEAD_LEN;
+}
+
 static int
-seek(MDB_cursor *cursor, uint64_t from, uint64_t *out_key, struct slice *out_value)
+seek(struct walk *walk, uint64_t from, uint64_t *out_key, struct slice *out_value)
 {
     MDB_val name = {sizeof(from), &from}, value;
-    int rc = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
+    int rc = mdb_cursor_get(walk->cursor, &name, &value, MDB_SET_RANGE);
 
     if (rc != 0)
         return rc;
     if (name.mv_size != sizeof(*out_key))
         return MDB_CORRUPTED;
+    read_ahead(walk, name.mv_data);
     memcpy(out_key, name.mv_data, sizeof(*out_key));
     *out_value = slice_of(value.mv_data, value.mv_size);
     return 0;
 }
 
-/* The object at or after *oid. *oid becomes the id after it. */
+/* The object at or after *oid. *oid becomes the id after it, or the first beyond oid_end. */
 static int
-scan_one(MDB_cursor *cursor, uint64_t *oid, uint64_t oid_end, struct scan_result *result)
+scan_one(struct walk *walk, uint64_t *oid, uint64_t oid_end, struct scan_result *result)
 {
     struct slice value;
     uint64_t key, found;
     bool ok = true;
-    int rc = seek(cursor, record_key(*oid, 0), &key, &value);
+    int rc = seek(walk, record_key(*oid, 0), &key, &value);
 
     if (rc != 0)
         return rc;
     found = key >> RECORD_PIECE_BITS;
-    if (found >= oid_end)
-        return MDB_NOTFOUND;
+    if (found >= oid_end) {
+        *oid = found;
+        return 0;
+    }
     if (key != record_key(found, RECORD_PIECE)) {
-        rc = seek(cursor, record_key(found, RECORD_PIECE), &key, &value);
+        rc = seek(walk, record_key(found, RECORD_PIECE), &key, &value);
         if (rc != 0 && rc != MDB_NOTFOUND)
             return rc;
         if (rc == MDB_NOTFOUND || key != record_key(found, RECORD_PIECE))
@@ -146,54 +184,68 @@ stopped(const struct scan *scan)
     return atomic_load_explicit(&scan->stop, memory_order_relaxed);
 }
 
+/* range->next: the first id at or after its end that is there; UINT64_MAX when none is. */
 static int
-scan_range(struct scan *scan, MDB_txn *txn, uint64_t oid, uint64_t oid_end,
-           struct scan_result *result)
+scan_range(struct scan *scan, struct walk *walk, struct scan_range *range)
 {
+    uint64_t oid = range->from;
     int rc = 0;
 
-    while (rc == 0 && !stopped(scan)) {
-        MDB_cursor *cursor;
-
-        rc = mdb_txn_renew(txn);
+    while (rc == 0 && oid < range->end && !stopped(scan)) {
+        rc = mdb_txn_renew(walk->txn);
         if (rc != 0)
             return rc;
-        rc = mdb_cursor_open(txn, scan->store->env.dbi, &cursor);
+        rc = mdb_cursor_open(walk->txn, scan->store->env.dbi, &walk->cursor);
         if (rc == 0) {
-            for (unsigned i = 0; i < SCAN_STEPS_PER_TXN && rc == 0; i++)
-                rc = scan_one(cursor, &oid, oid_end, result);
-            mdb_cursor_close(cursor);
+            for (unsigned i = 0; i < SCAN_STEPS_PER_TXN && rc == 0 && oid < range->end; i++)
+                rc = scan_one(walk, &oid, range->end, range->result);
+            mdb_cursor_close(walk->cursor);
         }
-        mdb_txn_reset(txn);
+        mdb_txn_reset(walk->txn);
     }
+    range->next = rc == MDB_NOTFOUND ? UINT64_MAX : oid;
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* --- threads --- */
 
 static bool
-take_range(struct scan *scan, uint64_t *out_from, uint64_t *out_end)
+is_over(const struct scan *scan) /* locked */
+{
+    return scan->next_oid >= scan->oid_end && scan->merged_n == scan->given_n;
+}
+
+static bool
+take_range(struct scan *scan, struct scan_range *out)
 {
     bool any;
 
     (void)pthread_mutex_lock(&scan->lock);
-    any = scan->next_range < SCAN_RANGES && !stopped(scan);
-    *out_from = 1 + scan->next_range * scan->range_len;
-    *out_end = *out_from + scan->range_len;
-    if (*out_end > scan->oid_end)
-        *out_end = scan->oid_end;
-    scan->next_range += any;
+    while (scan->given_n - scan->merged_n >= SCAN_AHEAD && !stopped(scan))
+        (void)pthread_cond_wait(&scan->room, &scan->lock);
+    any = scan->next_oid < scan->oid_end && !stopped(scan);
+    if (any) {
+        out->from = out->next = scan->next_oid;
+        out->end = out->from + SCAN_RANGE_IDS;
+        if (out->end > scan->oid_end)
+            out->end = scan->oid_end;
+        scan->next_oid = out->end;
+        out->result->number = scan->given_n++;
+    }
     (void)pthread_mutex_unlock(&scan->lock);
     return any;
 }
 
+/* Ids between the range's end and the next one found are nobody's: they need no range. */
 static void
-hand_over(struct scan *scan, struct scan_result *result)
+hand_over(struct scan *scan, const struct scan_range *range)
 {
     (void)pthread_mutex_lock(&scan->lock);
-    list_push(&scan->results, &result->link);
+    if (range->next > scan->next_oid)
+        scan->next_oid = range->next;
+    list_push(&scan->results, &range->result->link);
     (void)pthread_mutex_unlock(&scan->lock);
-    writer_wake(scan->store);
+    writer_tell(scan->store);
 }
 
 static void
@@ -206,35 +258,43 @@ note_failure(struct scan *scan, int rc)
         mdb_strerror(rc));
 }
 
+/* A range that was taken has to be accounted for, so its result comes before it. */
+static struct scan_result *
+new_result(const struct scan *scan)
+{
+    struct scan_result *result = mem_zalloc(sizeof(*result));
+
+    while (result == NULL && !stopped(scan)) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        result = mem_zalloc(sizeof(*result));
+    }
+    if (result != NULL)
+        list_init(&result->link);
+    return result;
+}
+
 static void *
 scan_main(void *arg)
 {
     struct scan *scan = arg;
-    uint64_t from, end;
-    MDB_txn *txn;
+    struct scan_range range = {0};
+    struct walk walk = {0};
     int begun;
 
     log_set_thread("scan");
-    begun = mdb_txn_begin(scan->store->env.mdb, NULL, MDB_RDONLY, &txn);
+    begun = mdb_txn_begin(scan->store->env.mdb, NULL, MDB_RDONLY, &walk.txn);
     if (begun == 0)
-        mdb_txn_reset(txn);
-    while (take_range(scan, &from, &end)) {
-        struct scan_result *result = mem_zalloc(sizeof(*result));
-        int rc = result == NULL ? ENOMEM : begun;
+        mdb_txn_reset(walk.txn);
+    while ((range.result = new_result(scan)) != NULL && take_range(scan, &range)) {
+        int rc = begun == 0 ? scan_range(scan, &walk, &range) : begun;
 
-        while (result == NULL) { /* the range has to be accounted for: wait for memory */
-            (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-            result = mem_zalloc(sizeof(*result));
-        }
-        list_init(&result->link);
-        if (rc == 0)
-            rc = scan_range(scan, txn, from, end, result);
         if (rc != 0)
             note_failure(scan, rc);
-        hand_over(scan, result);
+        hand_over(scan, &range);
     }
+    scan_result_free(&range.result);
     if (begun == 0)
-        mdb_txn_abort(txn);
+        mdb_txn_abort(walk.txn);
     return NULL;
 }
 
@@ -242,8 +302,7 @@ enum err
 scan_start(struct scan *scan, uint64_t oid_end)
 {
     scan->oid_end = oid_end;
-    scan->range_len = oid_end / SCAN_RANGES + 1;
-    scan->left = SCAN_RANGES;
+    scan->next_oid = 1;
     for (; scan->threads_n < SCAN_THREADS; scan->threads_n++)
         if (pthread_create(&scan->threads[scan->threads_n], NULL, scan_main, scan) != 0)
             return scan->threads_n > 0 ? OK : ERR_SYSTEM;
@@ -253,14 +312,20 @@ scan_start(struct scan *scan, uint64_t oid_end)
 struct scan_result *
 scan_take(struct scan *scan)
 {
-    struct scan_result *result;
+    struct scan_result *found = NULL;
 
     (void)pthread_mutex_lock(&scan->lock);
-    result = LIST_FIRST(&scan->results, struct scan_result, link);
-    if (result != NULL)
-        list_remove(&result->link);
+    LIST_FOREACH (&scan->results, link) {
+        struct scan_result *result = CONTAINER_OF(link, struct scan_result, link);
+
+        if (result->number != scan->merged_n)
+            continue;
+        list_remove(link);
+        found = result;
+        break;
+    }
     (void)pthread_mutex_unlock(&scan->lock);
-    return result;
+    return found;
 }
 
 bool
@@ -269,7 +334,9 @@ scan_merged(struct scan *scan)
     bool last;
 
     (void)pthread_mutex_lock(&scan->lock);
-    last = --scan->left == 0;
+    scan->merged_n++;
+    (void)pthread_cond_signal(&scan->room);
+    last = is_over(scan);
     if (last) {
         atomic_store_explicit(&scan->store->ready, true, memory_order_release);
         (void)pthread_cond_broadcast(&scan->done);
@@ -291,7 +358,7 @@ scan_wait(struct scan *scan, unsigned wait_ms)
         until.tv_nsec -= 1000000000;
     }
     (void)pthread_mutex_lock(&scan->lock);
-    while (scan->left > 0 && pthread_cond_timedwait(&scan->done, &scan->lock, &until) != ETIMEDOUT)
+    while (!is_over(scan) && pthread_cond_timedwait(&scan->done, &scan->lock, &until) != ETIMEDOUT)
         continue;
     (void)pthread_mutex_unlock(&scan->lock);
 }
@@ -301,11 +368,17 @@ scan_stop(struct scan *scan)
 {
     struct scan_result *result;
 
+    (void)pthread_mutex_lock(&scan->lock);
     atomic_store_explicit(&scan->stop, true, memory_order_relaxed);
+    (void)pthread_cond_broadcast(&scan->room);
+    (void)pthread_mutex_unlock(&scan->lock);
     while (scan->threads_n > 0)
         (void)pthread_join(scan->threads[--scan->threads_n], NULL);
-    while ((result = scan_take(scan)) != NULL)
+    LIST_FOREACH (&scan->results, link) {
+        result = CONTAINER_OF(link, struct scan_result, link);
+        list_remove(link);
         scan_result_free(&result);
+    }
 }
 
 void
@@ -314,167 +387,7 @@ scan_fini(struct scan *scan)
     if (scan->store == NULL)
         return;
     scan_stop(scan);
+    (void)pthread_cond_destroy(&scan->room);
     (void)pthread_cond_destroy(&scan->done);
     (void)pthread_mutex_destroy(&scan->lock);
-}
-
-/* --- the saved index --- */
-
-struct save_head {
-    char magic[8];
-    uint32_t version, item_len;
-    uint64_t txnid, oid_next, items_n, sum; /* sum: of the items */
-};
-
-struct save_item {
-    uint64_t hash_lo, hash_hi, oid, variant;
-    uint32_t room, pieces, visited, group;
-};
-static_assert(sizeof(struct save_item) == 48, "on disk");
-
-static const char save_magic[8] = {'b', 'r', 'i', 'n', 'k', 'i', 'd', 'x'};
-
-static void
-save_path(const char *path, const char *name, char *out, size_t cap)
-{
-    (void)snprintf(out, cap, "%s/%s", path, name);
-}
-
-static bool
-write_items(const struct index *index, FILE *file, XXH3_state_t *sum)
-{
-    for (struct index_cursor at = index_first(index); at.slot != INDEX_NONE;
-         at = index_after(index, at)) {
-        const struct index_entry *entry = index_entry(index, at.slot);
-        struct save_item item = {
-            .hash_lo = entry->hash.lo,
-            .hash_hi = entry->hash.hi,
-            .oid = entry->oid,
-            .variant = entry->variant,
-            .room = entry->room,
-            .pieces = entry->pieces,
-            .visited = atomic_load_explicit(&entry->visited, memory_order_relaxed),
-            .group = index->lists[at.group].group,
-        };
-
-        (void)XXH3_64bits_update(sum, &item, sizeof(item));
-        if (fwrite(&item, sizeof(item), 1, file) != 1)
-            return false;
-    }
-    return true;
-}
-
-static bool
-write_save(const struct index *index, FILE *file, struct save_head *head)
-{
-    XXH3_state_t *sum = XXH3_createState();
-    bool ok = sum != NULL && XXH3_64bits_reset(sum) == XXH_OK &&
-              fwrite(head, sizeof(*head), 1, file) == 1 && write_items(index, file, sum);
-
-    if (ok) {
-        head->sum = XXH3_64bits_digest(sum);
-        ok = fseek(file, 0, SEEK_SET) == 0 && fwrite(head, sizeof(*head), 1, file) == 1 &&
-             fflush(file) == 0 && fsync(fileno(file)) == 0;
-    }
-    (void)XXH3_freeState(sum);
-    return ok;
-}
-
-void
-scan_save(const struct index *index, const char *path, uint64_t txnid, uint64_t oid_next)
-{
-    struct save_head head = {.version = SAVE_VERSION,
-                             .item_len = sizeof(struct save_item),
-                             .txnid = txnid,
-                             .oid_next = oid_next,
-                             .items_n = index->live_n};
-    char from[SCAN_PATH_LEN], to[SCAN_PATH_LEN];
-    FILE *file;
-    bool ok;
-
-    save_path(path, "index.new", from, sizeof(from));
-    save_path(path, "index.save", to, sizeof(to));
-    memcpy(head.magic, save_magic, sizeof(head.magic));
-    file = fopen(from, "we");
-    if (file == NULL)
-        return;
-    ok = write_save(index, file, &head);
-    ok = fclose(file) == 0 && ok;
-    if (!ok || rename(from, to) == -1)
-        (void)unlink(from); /* then the next start reads the records */
-}
-
-void
-scan_forget(const char *path)
-{
-    char name[SCAN_PATH_LEN];
-
-    save_path(path, "index.save", name, sizeof(name));
-    (void)unlink(name);
-}
-
-static bool
-load_items(struct index *index, const struct save_head *head, const char *bytes, uint64_t oid_end)
-{
-    if (index_reserve(index, head->items_n) != OK)
-        return false;
-    for (uint64_t i = 0; i < head->items_n; i++) {
-        struct save_item item;
-
-        memcpy(&item, bytes + i * sizeof(item), sizeof(item));
-        if (item.oid == 0 || item.oid >= oid_end)
-            continue;
-        (void)index_insert(index, &(struct index_item){
-                                      .hash = {item.hash_lo, item.hash_hi},
-                                      .oid = item.oid,
-                                      .variant = item.variant,
-                                      .room = item.room,
-                                      .pieces = item.pieces,
-                                      .group = item.group,
-                                      .visited = item.visited != 0,
-                                  });
-    }
-    return true;
-}
-
-static bool
-load_map(struct index *index, const char *map, size_t len, uint64_t txnid, uint64_t oid_next)
-{
-    struct save_head head;
-
-    if (len < sizeof(head))
-        return false;
-    memcpy(&head, map, sizeof(head));
-    if (memcmp(head.magic, save_magic, sizeof(save_magic)) != 0 || head.version != SAVE_VERSION ||
-        head.item_len != sizeof(struct save_item) || head.txnid != txnid ||
-        head.oid_next > oid_next ||
-        head.items_n != (len - sizeof(head)) / sizeof(struct save_item) ||
-        head.sum != XXH3_64bits(map + sizeof(head), len - sizeof(head)))
-        return false;
-    return load_items(index, &head, map + sizeof(head), oid_next);
-}
-
-bool
-scan_load(struct index *index, const char *path, uint64_t txnid, uint64_t oid_next)
-{
-    char name[SCAN_PATH_LEN];
-    struct stat st;
-    bool ok = false;
-    void *map;
-    int fd;
-
-    save_path(path, "index.save", name, sizeof(name));
-    fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return false;
-    if (fstat(fd, &st) == 0 && st.st_size > 0) {
-        map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map != MAP_FAILED) {
-            ok = load_map(index, map, (size_t)st.st_size, txnid, oid_next);
-            (void)munmap(map, (size_t)st.st_size);
-        }
-    }
-    (void)close(fd);
-    scan_forget(path); /* whatever it was, it is true only now */
-    return ok;
 }

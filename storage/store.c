@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "storage/save.h"
 #include "storage/state.h"
 
 enum {
@@ -220,8 +221,8 @@ open_file(struct store *store, char *why, size_t why_cap)
 static enum err
 start(struct store *store, char *why, size_t why_cap)
 {
-    uint64_t txnid = env_last_txnid(&store->env), oid_next = store->writer.next_oid;
-    bool loaded = scan_load(&store->index, store->path, txnid, oid_next);
+    uint64_t oid_next = store->writer.next_oid;
+    bool loaded = save_load(store);
     enum err rc;
 
     if (!loaded && oid_next > 1 && store->writer.last_key >> RECORD_PIECE_BITS == 0)
@@ -303,16 +304,15 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
 
 /* --- closing --- */
 
-/* Only what a start can rely on is saved: the index is whole, and no piece is left to be deleted.
- */
+/* Only what a start can rely on is saved: the index is whole. */
 static void
 save_index(struct store *store)
 {
-    if (!store_is_ready(store) || store->scan.failed || store->writer.doomed_n > 0 ||
+    if (!store_is_ready(store) || store->scan.failed ||
         atomic_load_explicit(&store->down, memory_order_relaxed))
-        scan_forget(store->path);
+        save_forget(store->path);
     else
-        scan_save(&store->index, store->path, env_last_txnid(&store->env), store->writer.next_oid);
+        save_write(store);
 }
 
 void
@@ -326,8 +326,8 @@ store_close(struct store **slot)
     ASSERT_TAG(store, STORE_TAG);
     writer_stop(store);      /* the scan goes on until then: a purge may wait for it */
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */
+    save_index(store);
     writer_fini(store);
     warm_stop(&store->warm);
-    save_index(store);
     free_store(&store);
 }

@@ -18,7 +18,7 @@ enum {
     MAP_PER_BATCH = 32, /* freed pages are usable two commits later: 10 % must hold three */
     BATCH_LEN_MIN = 128 << 10,
     BATCH_LEN_MAX = 8 << 20,
-    CLOSE_TURNS_MAX = 4096
+    MERGE_MAX = 4 /* ranges in a turn */
 };
 
 /* --- the end of ops --- */
@@ -517,19 +517,23 @@ merge_result(struct writer *w, const struct scan_result *result)
         merge_item(w, &result->items[i]);
 }
 
+/* Not more than some ranges at once: what is queued goes on meanwhile. */
 static void
 merge_scan(struct writer *w)
 {
     struct store *store = w->store;
     struct scan_result *result;
+    unsigned n = 0;
 
-    while ((result = scan_take(&store->scan)) != NULL) {
+    for (; n < MERGE_MAX && (result = scan_take(&store->scan)) != NULL; n++) {
         merge_result(w, result);
         scan_result_free(&result);
         if (scan_merged(&store->scan))
             LOG(INFO, store, "text=\"the index is whole\" objects=%llu",
                 (unsigned long long)store->index.live_n);
     }
+    if (n == MERGE_MAX)
+        writer_tell(store);
 }
 
 static void
@@ -538,6 +542,7 @@ set_gauges(const struct writer *w)
     const struct store *store = w->store;
     MDB_txn *txn;
 
+    STAT_SET(store_index_whole, store_is_ready(store));
     STAT_SET(store_objects, store->index.live_n);
     STAT_SET(store_index_bytes, store->index.bytes_len);
     if (atomic_load_explicit(&store->down, memory_order_relaxed))
@@ -572,9 +577,7 @@ writer_main(void *arg)
     set_gauges(w); /* what a saved index held, before there is work */
     while (queue_take(w))
         one_turn(w);
-    for (unsigned i = 0; i < CLOSE_TURNS_MAX && w->doomed_n > 0; i++)
-        one_turn(w);
-    return NULL;
+    return NULL; /* what is doomed is saved with the index */
 }
 
 /* --- life --- */

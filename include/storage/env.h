@@ -24,6 +24,8 @@ void env_close(struct env *env);
  * file is kept. Without `keep` it is removed: when the disk has no room for two. */
 void env_set_aside(const char *path, const char *reason, bool keep);
 
+void env_sync_folder(const char *path);
+
 MUST_USE enum err env_err(int rc); /* of LMDB or errno */
 
 /* The file can no longer be used as it is. */

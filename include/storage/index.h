@@ -51,6 +51,7 @@ enum { INDEX_GROUPS_MAX = 256 };
 struct index_list {
     uint32_t oldest, newest;
     uint32_t hand;    /* SIEVE's; moved on when its entry goes */
+    uint32_t found;   /* the last that came from the scan */
     uint32_t group;   /* as records name it; 0 for partition 0 */
     uint32_t percent; /* of the room is its own; of partition 0: what is left */
     uint64_t n;
@@ -119,6 +120,15 @@ void index_unpin(struct index_entry *entry);
 /* Make sure that n more inserts cannot fail. ERR_NOMEM. */
 MUST_USE enum err index_reserve(struct index *index, uint64_t n);
 
+/* The slot of an insert that comes soon. */
+static inline void
+index_prefetch(const struct index *index, uint64_t hash_hi)
+{
+    const struct index_table *table = atomic_load_explicit(&index->table, memory_order_relaxed);
+
+    __builtin_prefetch(&table->slots[hash_hi & table->mask], 1);
+}
+
 /* What is known of an object that enters the index. */
 struct index_item {
     struct store_hash hash;
@@ -126,11 +136,13 @@ struct index_item {
     uint32_t room, pieces;
     uint32_t group;       /* as its record names it */
     bool visited, pinned; /* pinned: starts with one pin */
+    bool is_found;        /* by the scan: older than all that was stored since the start */
     bool is_again;        /* the object of entry `again` under a new id: takes that one's place */
     uint32_t again;
 };
 
-/* At the newest end of its partition's list, or in place of another. Memory was reserved. */
+/* At the newest end of its partition's list, or in place of another, or behind what the scan found
+ * before it. Memory was reserved. */
 uint32_t index_insert(struct index *index, const struct index_item *item);
 
 /* A partition of its own, with this part of the room. ERR_LIMIT. Before the first insert. */

@@ -99,8 +99,9 @@ struct record_header {
     uint64_t oid_next;  /* no id from here on was ever used */
     uint64_t purge_seq; /* the birth of what comes next */
     uint64_t purge_id;  /* the last one given */
+    uint64_t store_id;  /* random: of no other file */
 };
-#define RECORD_HEADER_LEN 48U
+#define RECORD_HEADER_LEN 56U
 
 void record_header_encode(const struct record_header *header, void *out);
 

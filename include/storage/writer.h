@@ -110,6 +110,7 @@ struct writer {
     uint64_t waiting_len; /* of ops not taken */
     uint64_t first_ms;    /* when the oldest op came */
     bool urgent, closing;
+    bool news;                      /* of the scan: no reason to commit early */
     atomic_uint_fast64_t queue_len; /* of ops not over, taken or not */
 
     /* the thread's: the batch */
@@ -159,6 +160,7 @@ MUST_USE enum err writer_start(struct store *store);
 void writer_stop(struct store *store); /* when all that was queued is over */
 void writer_fini(struct store *store); /* when nobody is left who could wake it */
 void writer_wake(struct store *store);
+void writer_tell(struct store *store); /* the scan has found something */
 
 /* Any thread. False: the queue is full (never for queue_len 0). */
 MUST_USE bool writer_append(struct store *store, struct op *op);

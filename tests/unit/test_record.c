@@ -204,7 +204,7 @@ no_length_leads_outside(void **state)
 static void
 headers_tell_versions_from_damage(void **state)
 {
-    struct record_header header = {5, 6, 7}, got;
+    struct record_header header = {5, 6, 7, 8}, got;
     char bytes[RECORD_HEADER_LEN];
 
     (void)state;
@@ -213,7 +213,8 @@ headers_tell_versions_from_damage(void **state)
     assert_int_equal(got.oid_next, 5);
     assert_int_equal(got.purge_seq, 6);
     assert_int_equal(got.purge_id, 7);
-    assert_int_equal(record_header_decode(slice_of(bytes, 47), &got), ERR_STORE_CORRUPT);
+    assert_int_equal(got.store_id, 8);
+    assert_int_equal(record_header_decode(slice_of(bytes, RECORD_HEADER_LEN - 1), &got), ERR_STORE_CORRUPT);
     bytes[40] ^= 1;
     assert_int_equal(record_header_decode(slice_of(bytes, sizeof(bytes)), &got), ERR_STORE_CORRUPT);
     bytes[16] = 99; /* the version */
