@@ -112,9 +112,9 @@ on_readyz(struct admin *admin, struct httpd_request *request)
 {
     if (!admin->accepting)
         httpd_answer(&request, 503, type_text, SLICE("not ready: connections are not accepted\n"));
-    else if (!store_is_ready(admin->store))
-        httpd_answer(&request, 503, type_text,
-                     SLICE("not ready: the store's index is being rebuilt\n"));
+    else if (!store_is_ready(admin->store)) /* the origin stands in for what is not found yet */
+        httpd_answer(&request, 200, type_text,
+                     SLICE("ready; the store's index is being rebuilt\n"));
     else
         httpd_answer(&request, 200, type_text, SLICE("ready\n"));
 }

@@ -164,7 +164,7 @@ can_use_store(const struct config *config)
     return false;
 }
 
-/* Better a late answer than a miss; but a signal is not to wait for it. */
+/* For who would rather have a late answer than a miss; but a signal is not to wait for it. */
 static void
 wait_for_index(struct daemon *daemon)
 {

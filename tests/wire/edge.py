@@ -78,6 +78,7 @@ class Edge:
         self.files_limit = files_limit
         self.port, self.admin_port = ports or (free_port(), free_port())
         self.process = None
+        self.killed = False
         self.expected_exits = {0}
         self.faults = []
         self._clients = []
@@ -103,8 +104,8 @@ class Edge:
             words += ["--set", f"{key}={value}"]
         return words + self.arguments
 
-    def start(self, wait=True):
-        """Start it; returns when it accepts connections."""
+    def start(self, wait=True, whole=True):
+        """Start it; returns when it accepts connections and, after kill(), has found all that is stored."""
         self._ready.clear()
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -117,6 +118,9 @@ class Edge:
             raise AssertionError(f"brink is not ready: {self.log_text()[-4000:]}")
         if wait:
             assert self.process.is_ready, f"brink ended at once: {self.log_text()[-4000:]}"
+        if wait and whole and self.killed:
+            self.wait_until(lambda: self.stats()["store_index_whole"] == 1, "the index is whole")
+            self.killed = False
         return self
 
     def _read_log(self, process):
@@ -167,6 +171,7 @@ class Edge:
         self.process.wait()
         self.process.reader.join(5)
         self.process = None
+        self.killed = True
 
     def restart(self):
         self.stop()
