@@ -5,12 +5,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/stats.h"
+#include "storage/mapfault.h"
 
-enum { META_PAGES = 2, PATH_LEN = 4096, REASON_LEN = 160 };
+enum {
+    META_PAGES = 2,
+    PATH_LEN = 4096,
+    LOCK_SLOT_LEN = 64, /* of a reader, in LMDB's lock file */
+    LOCK_HEAD_SLOTS = 3
+};
 
 enum err
 env_err(int rc)
@@ -150,25 +156,70 @@ remove_older_bad_files(const char *path)
     (void)closedir(folder);
 }
 
-void
-env_set_aside(const char *path, const char *reason, bool keep)
+/* *out_to: what it is called now. */
+static bool
+move_file(const char *path, enum fault fault, bool keep, char out_to[PATH_LEN])
 {
-    char from[PATH_LEN], to[PATH_LEN], lock[PATH_LEN];
+    const char *kind = fault == FAULT_FOREIGN ? "foreign" : "bad";
+    char from[PATH_LEN];
+
+    (void)snprintf(from, sizeof(from), "%s/data.mdb", path);
+    (void)snprintf(out_to, PATH_LEN, "%s/data.mdb.%s-%lld", path, kind, (long long)time(NULL));
+    if ((keep || fault == FAULT_FOREIGN) && rename(from, out_to) == 0)
+        return true;
+    if (fault == FAULT_FOREIGN)
+        return false;
+    (void)unlink(from);
+    (void)snprintf(out_to, PATH_LEN, "removed");
+    return true;
+}
+
+bool
+env_set_aside(const char *path, enum fault fault, const char *error, bool keep)
+{
+    char to[PATH_LEN], lock[PATH_LEN];
 
     remove_older_bad_files(path);
-    (void)snprintf(from, sizeof(from), "%s/data.mdb", path);
+    if (fault == FAULT_PANIC || fault == FAULT_DAMAGED || fault == FAULT_FOREIGN ||
+        fault == FAULT_VERSION)
+        fault_count(fault); /* the others were counted where they came up */
+    if (!move_file(path, fault, keep, to))
+        return false;
     (void)snprintf(lock, sizeof(lock), "%s/lock.mdb", path);
-    (void)snprintf(to, sizeof(to), "%s/data.mdb.bad-%lld", path, (long long)time(NULL));
-    if (!keep || rename(from, to) == -1) {
-        (void)unlink(from);
-        (void)snprintf(to, sizeof(to), "removed");
-    }
     (void)unlink(lock);
     STAT_INC(store_resets);
     LOG(ERROR, store_fault,
-        "text=\"the store begins anew, empty; its old file can be deleted\" reason=\"%s\" "
-        "old=\"%s\"",
-        reason, to);
+        "text=\"the store begins anew, empty; its old file may be deleted\" reason=\"%s\" "
+        "path=\"%s\" error=\"%s\" old=\"%s\" do=\"%s\"",
+        fault_what(fault), path, error, to, fault_remedy(fault));
+    return true;
+}
+
+bool
+env_has_file(const char *path)
+{
+    char name[PATH_LEN];
+
+    (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
+    return access(name, F_OK) == 0;
+}
+
+/* --- room on the disk --- */
+
+int
+env_reserve(const struct env *env, uint64_t pages)
+{
+    uint64_t from = env_file_pages(env), left = env->map_pages > from ? env->map_pages - from : 0;
+    int fd;
+
+    if (pages > left)
+        pages = left;
+    if (pages == 0 || mdb_env_get_fd(env->mdb, &fd) != 0)
+        return 0;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * RECORD_PAGE_LEN),
+                  (off_t)(pages * RECORD_PAGE_LEN)) == 0)
+        return 0;
+    return fault_is_no_room(errno) ? errno : 0; /* else this file system cannot tell */
 }
 
 /* --- opening --- */
@@ -218,6 +269,19 @@ check_length(const struct env *env, MDB_txn *txn)
     return check_free_pages(txn, (uint64_t)len / RECORD_PAGE_LEN, pages);
 }
 
+static int
+check_header(struct env *env, struct slice value)
+{
+    switch (record_header_decode(value, &env->header)) {
+    case OK:
+        return 0;
+    case ERR_STORE_VERSION:
+        return MDB_VERSION_MISMATCH;
+    default:
+        return MDB_CORRUPTED;
+    }
+}
+
 /* Is what lies there ours? MDB_INCOMPATIBLE: no. MDB_NOTFOUND: nothing lies there. */
 static int
 check_content(struct env *env, MDB_txn *txn)
@@ -245,7 +309,7 @@ check_content(struct env *env, MDB_txn *txn)
     rc = env_get(env, txn, 0, &value);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
-    return record_header_decode(value, &env->header) == OK ? 0 : MDB_INCOMPATIBLE;
+    return check_header(env, value);
 }
 
 /* Not the same twice: what is saved beside the file names it. */
@@ -298,6 +362,44 @@ check_or_begin(struct env *env)
     return begin_new(env);
 }
 
+/* LMDB writes to its lock file through a mapping, which on a full disk ends the process (SIGBUS),
+ * unless the file has all of its blocks before. */
+static int
+reserve_lock_file(const char *path, unsigned readers_max)
+{
+    off_t len = ((off_t)readers_max + LOCK_HEAD_SLOTS) * LOCK_SLOT_LEN;
+    char name[PATH_LEN];
+    int fd, rc;
+
+    (void)snprintf(name, sizeof(name), "%s/lock.mdb", path);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd == -1)
+        return errno;
+    rc = posix_fallocate(fd, 0, (len / RECORD_PAGE_LEN + 1) * RECORD_PAGE_LEN);
+    (void)close(fd);
+    return rc;
+}
+
+/* What a disk without room left of a file that was to be begun is no file of anybody's. */
+static void
+remove_stub(const char *path)
+{
+    char name[PATH_LEN];
+    struct stat st;
+
+    (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
+    if (stat(name, &st) == 0 && st.st_size < META_PAGES * (off_t)RECORD_PAGE_LEN)
+        (void)unlink(name);
+}
+
+static void
+on_lmdb_assert(MDB_env *env, const char *what)
+{
+    (void)env;
+    LOG(ERROR, store_fault, "text=\"the store's file is damaged\" error=\"%s\"", what);
+    mapfault_leave_mark(); /* LMDB aborts then */
+}
+
 static int
 try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max)
 {
@@ -309,6 +411,10 @@ try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_
     rc = mdb_env_set_mapsize(env->mdb, env->map_pages * RECORD_PAGE_LEN);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(env->mdb, readers_max);
+    if (rc == 0)
+        rc = mdb_env_set_assert(env->mdb, on_lmdb_assert);
+    if (rc == 0)
+        rc = reserve_lock_file(path, readers_max);
     if (rc == 0)
         rc = mdb_env_open(env->mdb, path, MDB_NOTLS | MDB_NORDAHEAD, 0640);
     if (rc == 0 && env_file_pages(env) > env->map_pages)
@@ -326,29 +432,82 @@ is_unusable(int rc)
     return env_is_fatal(rc) || rc == MDB_MAP_RESIZED;
 }
 
+/* Some address of the map tells where it lies. */
+static void
+find_map(const struct env *env)
+{
+    struct slice header;
+    MDB_txn *txn;
+
+    if (mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    if (env_get(env, txn, 0, &header) == 0)
+        mapfault_map(header.ptr, env->map_pages * RECORD_PAGE_LEN);
+    mdb_txn_abort(txn);
+}
+
+static const char *
+open_remedy(int rc)
+{
+    switch (rc) {
+    case EACCES:
+    case EPERM:
+        return "its files belong to another user: give them to this one (chown), or set another "
+               "path";
+    case EROFS:
+        return "its file system is read-only: mount it for writing, or set another path";
+    case ENOMEM:
+        return "there is no memory, or no address space for a map of store.size: give it more, or "
+               "make it smaller";
+    case EMFILE:
+    case ENFILE:
+        return "no descriptor is left: raise ulimit -n";
+    default:
+        return "see that the folder is there, and that its disk is sound and has room";
+    }
+}
+
+static enum err
+open_err(int rc)
+{
+    if (rc == ENOMEM)
+        return ERR_NOMEM;
+    return rc == EIO || fault_is_no_room(rc) ? ERR_STORE_IO : ERR_SYSTEM;
+}
+
 enum err
-env_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max, char *why,
-         size_t why_cap)
+env_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max, bool ours,
+         char *why, size_t why_cap)
 {
     int rc = try_open(env, path, size_len, readers_max);
 
     if (is_unusable(rc)) {
-        char reason[REASON_LEN];
-
-        (void)snprintf(reason, sizeof(reason), "%s",
-                       rc == MDB_MAP_RESIZED    ? "the store was made smaller than its file"
-                       : rc == MDB_INCOMPATIBLE ? "not a store of this version"
-                                                : mdb_strerror(rc));
-        env_set_aside(path, reason, rc != MDB_MAP_RESIZED);
+        if (!env_set_aside(path, fault_at_open(rc, ours), mdb_strerror(rc),
+                           rc != MDB_MAP_RESIZED)) {
+            (void)snprintf(why, why_cap,
+                           "%s/data.mdb is not brink's and cannot be renamed: %s; move it away, or "
+                           "set another path",
+                           path, strerror(errno));
+            return ERR_SYSTEM;
+        }
         rc = try_open(env, path, size_len, readers_max);
     }
-    if (rc == 0)
+    if (fault_is_no_room(rc) || rc == EIO) { /* room first, looking at old files later */
+        remove_older_bad_files(path);
+        remove_stub(path);
+        rc = try_open(env, path, size_len, readers_max);
+    }
+    if (rc == 0) {
+        find_map(env);
         return OK;
-    (void)snprintf(why, why_cap,
-                   "cannot open the store in %s: %s; see that the folder is there, writable for "
-                   "this user, and that its disk has room",
-                   path, mdb_strerror(rc));
-    return rc == ENOMEM ? ERR_NOMEM : rc == EIO || rc == ENOSPC ? ERR_STORE_IO : ERR_SYSTEM;
+    }
+    if (open_err(rc) == ERR_STORE_IO) {
+        fault_count(fault_of(rc, env, path));
+        remove_stub(path);
+    }
+    (void)snprintf(why, why_cap, "cannot open the store in %s: %s; %s", path, mdb_strerror(rc),
+                   open_remedy(rc));
+    return open_err(rc);
 }
 
 void

@@ -48,6 +48,20 @@ evict_raise_limit(struct writer *w)
         w->limit_pages = most;
 }
 
+void
+evict_bound_by_file(struct writer *w)
+{
+    uint64_t pages = env_file_pages(&w->store->env);
+    uint64_t spare = pages * (100 - HIGH_PERCENT) / 100,
+             batches = 3 * w->batch_len / RECORD_PAGE_LEN;
+    uint64_t bound;
+
+    spare = batches > spare ? batches : spare; /* pages are usable two commits after they went */
+    bound = pages / 2 > spare ? pages - spare : pages / 2;
+    if (w->limit_pages > bound)
+        w->limit_pages = bound;
+}
+
 /* *out_right: every piece is there, and as it was written; else the object was reported. */
 static int
 verify_pieces(struct writer *w, const struct store_source *source, bool *out_right)

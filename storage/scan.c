@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "storage/mapfault.h"
 #include "storage/state.h"
 
 enum {
@@ -282,6 +283,7 @@ scan_main(void *arg)
     int begun;
 
     log_set_thread("scan");
+    mapfault_own(true);
     begun = mdb_txn_begin(scan->store->env.mdb, NULL, MDB_RDONLY, &walk.txn);
     if (begun == 0)
         mdb_txn_reset(walk.txn);

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "storage/mapfault.h"
 #include "storage/save.h"
 #include "storage/state.h"
 
@@ -62,26 +63,50 @@ store_wait_ready(struct store *store, unsigned wait_ms)
 /* --- opening --- */
 
 static enum err
-lock_folder(struct store *store, char *why, size_t why_cap)
+no_folder(const struct store *store, int error, const char *what, char *why, size_t why_cap)
+{
+    const char *remedy = error == EROFS    ? "mount its file system for writing"
+                         : error == EACCES ? "give it to this user (chown)"
+                         : error == ENOENT ? "make the folder it is to lie in"
+                                           : "see what is in the way";
+
+    if (error == EIO || fault_is_no_room(error))
+        remedy = "free room on its disk";
+    (void)snprintf(why, why_cap, "cannot %s the store's folder %s: %s; %s, or set another path",
+                   what, store->path, strerror(error), remedy);
+    return error == EIO || fault_is_no_room(error) ? ERR_STORE_IO : ERR_SYSTEM;
+}
+
+/* *out_made: nobody had a store here before. */
+static enum err
+open_lock(struct store *store, bool *out_made, char *why, size_t why_cap)
 {
     char name[STORE_PATH_LEN];
 
-    if (mkdir(store->path, 0750) == -1 && errno != EEXIST) {
-        (void)snprintf(why, why_cap,
-                       "cannot make the store's folder %s: %s; make it, or set another path",
-                       store->path, strerror(errno));
-        return ERR_SYSTEM;
-    }
+    if (mkdir(store->path, 0750) == -1 && errno != EEXIST)
+        return no_folder(store, errno, "make", why, why_cap);
     (void)snprintf(name, sizeof(name), "%s/brink.lock", store->path);
-    store->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (store->lock_fd == -1) {
-        (void)snprintf(why, why_cap,
-                       "cannot write in the store's folder %s: %s; give it to this user",
-                       store->path, strerror(errno));
-        return ERR_SYSTEM;
-    }
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    store->lock_fd = open(name, O_RDWR | O_CLOEXEC);
+    *out_made = store->lock_fd == -1 && errno == ENOENT;
+    if (*out_made)
+        store->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    return store->lock_fd == -1 ? no_folder(store, errno, "write in", why, why_cap) : OK;
+}
+
+enum err
+store_lock_folder(struct store *store, char *why, size_t why_cap)
+{
+    bool made;
+    enum err rc = open_lock(store, &made, why, why_cap);
+
+    if (rc != OK)
+        return rc;
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        store->ours = !made;
         return OK;
+    }
+    (void)close(store->lock_fd);
+    store->lock_fd = -1;
     (void)snprintf(why, why_cap,
                    "another process uses the store in %s; stop it, or set another path",
                    store->path);
@@ -199,7 +224,7 @@ open_file(struct store *store, char *why, size_t why_cap)
 {
     for (bool again = false;; again = true) {
         enum err rc = env_open(&store->env, store->path, store->settings.size_len,
-                               store->env_readers, why, why_cap);
+                               store->env_readers, store->ours, why, why_cap);
 
         if (rc != OK)
             return rc;
@@ -214,15 +239,51 @@ open_file(struct store *store, char *why, size_t why_cap)
         purge_set_fini(&store->purges);
         store->writer.last_key = 0;
         store->env.header = (struct record_header){0};
-        env_set_aside(store->path, "its own records are damaged", true);
+        (void)env_set_aside(store->path, FAULT_DAMAGED, "its own records", true);
     }
+}
+
+/* A disk that is full or broken keeps nobody from being served: the store begins without a file,
+ * and the writer tries again and again to make one. */
+static void
+go_without_file(struct store *store, const char *why)
+{
+    if (store->purges.births.next == NULL)
+        purge_set_init(&store->purges, 0, 0);
+    env_close(&store->env);
+    store->env.header = (struct record_header){.oid_next = 1};
+    store->env.map_pages = store->settings.size_len / RECORD_PAGE_LEN;
+    store->writer.next_oid = 1;
+    store->writer.last_key = 0;
+    store->ours = true;
+    atomic_store_explicit(&store->down, true, memory_order_release);
+    LOG(ERROR, store_fault, "text=\"nothing is stored until this is mended\" error=\"%s\"", why);
+}
+
+static enum err
+lock_and_open(struct store *store, char *why, size_t why_cap)
+{
+    enum err rc = store_lock_folder(store, why, why_cap);
+
+    if (rc == OK && mapfault_take_mark(store->path))
+        (void)env_set_aside(store->path, FAULT_DAMAGED, "reading it ended the last run", true);
+    mapfault_watch(store->path);
+    mapfault_own(true);
+    if (rc == OK)
+        rc = open_file(store, why, why_cap);
+    mapfault_own(false);
+    if (rc != ERR_STORE_IO)
+        return rc;
+    go_without_file(store, why);
+    return OK;
 }
 
 static enum err
 start(struct store *store, char *why, size_t why_cap)
 {
+    bool down = atomic_load_explicit(&store->down, memory_order_relaxed);
     uint64_t oid_next = store->writer.next_oid;
-    bool loaded = save_load(store);
+    bool loaded = down || save_load(store);
     enum err rc;
 
     if (!loaded && oid_next > 1 && store->writer.last_key >> RECORD_PIECE_BITS == 0)
@@ -248,6 +309,7 @@ free_store(struct store **slot)
     struct store *store = *slot;
 
     *slot = NULL;
+    mapfault_forget();
     index_fini(&store->index);
     verify_fini(&store->verify);
     if (store->purges.births.next != NULL)
@@ -283,9 +345,7 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     if (rc == OK)
         rc = take_shares(store, why, why_cap);
     if (rc == OK)
-        rc = lock_folder(store, why, why_cap);
-    if (rc == OK)
-        rc = open_file(store, why, why_cap);
+        rc = lock_and_open(store, why, why_cap);
     if (rc == OK)
         rc = start(store, why, why_cap);
     if (rc != OK) {

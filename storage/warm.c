@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "storage/mapfault.h"
 #include "storage/state.h"
 
 enum {
@@ -152,6 +153,7 @@ warm_main(void *arg)
     struct warm *warm = arg;
 
     log_set_thread("warm");
+    mapfault_own(true);
     if (stats_attach() != OK)
         LOG(WARN, out_of_memory, "text=\"this thread counts into shared cells\"");
     (void)pthread_mutex_lock(&warm->lock);

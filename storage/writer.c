@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "storage/evict.h"
+#include "storage/mapfault.h"
 #include "storage/object.h"
 #include "storage/queue.h"
 #include "storage/state.h"
@@ -15,6 +16,7 @@ enum {
     ATTEMPTS_MAX = 5,
     DROPPED_MAX = 8, /* batches in a row that found no pages, until the file is given up */
     REOPEN_MS = 1000,
+    RESERVE_PAGES = 256,
     MAP_PER_BATCH = 32, /* freed pages are usable two commits later: 10 % must hold three */
     BATCH_LEN_MIN = 128 << 10,
     BATCH_LEN_MAX = 8 << 20,
@@ -185,7 +187,6 @@ committed(struct writer *w)
     evict_raise_limit(w);
     w->dropped_n = 0;
     w->pause_until_ms = 0;
-    w->disk_failed = false;
 }
 
 /* One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
@@ -220,20 +221,29 @@ failure_text(int rc)
     return rc == BATCH_NOMEM ? err_text(ERR_NOMEM) : mdb_strerror(rc);
 }
 
+static enum fault
+note_fault(struct writer *w, int rc)
+{
+    struct store *store = w->store;
+    enum fault fault = rc == BATCH_NOMEM ? FAULT_MEMORY : fault_of(rc, &store->env, store->path);
+
+    if (!env_is_fatal(rc)) { /* else it is counted and told when the file is set aside */
+        fault_count(fault);
+        fault_tell(fault, store->path, failure_text(rc));
+    }
+    w->disk_is_full |= fault == FAULT_DISK_FULL;
+    return fault;
+}
+
 static void
 note_failure(struct writer *w, int rc)
 {
-    if (rc == MDB_MAP_FULL) {
-        STAT_INC(store_map_full);
-        evict_lower_limit(w, false);
-        return;
-    }
-    STAT_INC(store_commit_errors);
-    LOG(WARN, store_fault, "text=\"a transaction failed; objects may stay unstored\" error=\"%s\"",
-        failure_text(rc));
-    w->disk_failed = rc > 0 && rc != ENOMEM;
-    if (w->disk_failed)
-        evict_lower_limit(w, true);
+    enum fault fault = note_fault(w, rc);
+
+    if (fault != FAULT_MAP_FULL)
+        STAT_INC(store_commit_errors);
+    if (fault == FAULT_MAP_FULL || fault == FAULT_DISK_FULL || fault == FAULT_DISK)
+        evict_lower_limit(w, fault != FAULT_MAP_FULL);
 }
 
 /* --- beginning anew --- */
@@ -282,6 +292,24 @@ forget_all(struct writer *w)
     w->limit_pages = evict_limit_max(&store->env);
     w->dropped_n = 0;
     w->pause_until_ms = 0;
+    w->reserved_until = 0;
+}
+
+static void
+set_down(struct store *store, bool down)
+{
+    atomic_store_explicit(&store->down, down, memory_order_release);
+    STAT_SET(store_down, down);
+}
+
+/* What lies there now is of no use: its objects are not in the index, and purges were acknowledged
+ * that it knows nothing of. */
+static void
+remove_unopened(struct writer *w)
+{
+    if (!w->begins_anew && env_has_file(w->store->path))
+        (void)env_set_aside(w->store->path, FAULT_DISK, "it could not be opened at start", false);
+    w->begins_anew = true;
 }
 
 static void
@@ -289,11 +317,16 @@ reopen(struct writer *w)
 {
     struct store *store = w->store;
     char why[512];
-    enum err rc = env_open(&store->env, store->path, store->settings.size_len, store->env_readers,
-                           why, sizeof(why));
+    enum err rc = store->lock_fd == -1 ? store_lock_folder(store, why, sizeof(why)) : OK;
 
     if (rc == OK) {
-        atomic_store_explicit(&store->down, false, memory_order_release);
+        remove_unopened(w);
+        rc = env_open(&store->env, store->path, store->settings.size_len, store->env_readers, true,
+                      why, sizeof(why));
+    }
+    if (rc == OK) {
+        set_down(store, false);
+        LOG(INFO, store, "text=\"begun anew, empty\" path=\"%s\"", store->path);
         return;
     }
     LOG(ERROR, store_fault, "text=\"nothing is stored until this is mended\" error=\"%s\"", why);
@@ -303,21 +336,50 @@ reopen(struct writer *w)
 /* The file cannot be used any more. Readers are let out and find nothing until there is a new one;
  * no id is used again. */
 static void
-begin_anew(struct writer *w, const char *reason, bool keep_file)
+begin_anew(struct writer *w, int rc)
 {
     struct store *store = w->store;
+    enum fault fault = fault_of(rc, &store->env, store->path);
+    bool keep = env_is_fatal(rc) && !w->disk_is_full;
 
-    atomic_store_explicit(&store->down, true, memory_order_release);
+    set_down(store, true);
     epoch_wait(&store->epoch);
     scan_stop(&store->scan);
     warm_lock_map(&store->warm);
     reader_drop_txns(store);
     env_close(&store->env);
-    env_set_aside(store->path, reason, keep_file);
+    (void)env_set_aside(store->path, fault, failure_text(rc), keep);
+    w->begins_anew = true;
     forget_all(w);
     reopen(w);
     warm_unlock_map(&store->warm);
     atomic_store_explicit(&store->ready, true, memory_order_release);
+}
+
+/* --- room on the disk --- */
+
+/* The blocks of what the next batch may add are there before it begins. So a disk that fills up
+ * fails no transaction, and least of all one that evicts; the file's length is the bound then. */
+static void
+reserve_room(struct writer *w)
+{
+    const struct env *env = &w->store->env;
+    uint64_t pages = 2 * w->batch_len / RECORD_PAGE_LEN + RESERVE_PAGES, end = env_file_pages(env);
+    int rc;
+
+    if (!w->disk_is_full && w->reserved_until >= end + pages / 2)
+        return;
+    rc = env_reserve(env, pages);
+    w->reserved_until = end + pages;
+    if (rc == 0) {
+        if (w->disk_is_full)
+            w->limit_pages = evict_limit_max(env);
+        w->disk_is_full = false;
+        return;
+    }
+    if (!w->disk_is_full)
+        (void)note_fault(w, rc);
+    evict_bound_by_file(w);
 }
 
 /* --- a turn --- */
@@ -369,9 +431,9 @@ try_batch(struct writer *w)
 static void
 free_pages(struct writer *w)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        int rc;
+    int rc = 0;
 
+    for (unsigned i = 0; i < 2 && !env_is_fatal(rc); i++) {
         epoch_wait(&w->store->epoch);
         rc = attempt(w, batch_free);
         if (rc != 0)
@@ -403,7 +465,7 @@ give_up_puts(struct writer *w, int rc)
         return;
     w->pause_until_ms = queue_now_ms() + REOPEN_MS; /* what can wait need not fail all the time */
     if (env_is_fatal(rc) || w->dropped_n >= DROPPED_MAX || !list_empty(&w->batch_calls))
-        begin_anew(w, failure_text(rc), env_is_fatal(rc) && !w->disk_failed);
+        begin_anew(w, rc);
     else
         put_back_releases(w);
 }
@@ -415,7 +477,7 @@ run_batch(struct writer *w)
 
     if (env_is_fatal(rc)) {
         fail_ops(w, ERR_STORE_CORRUPT);
-        begin_anew(w, failure_text(rc), !w->disk_failed);
+        begin_anew(w, rc);
     } else if (rc != 0) {
         give_up_puts(w, rc);
     }
@@ -464,6 +526,7 @@ turn(struct writer *w)
         purge_all_swept(&store->purges); /* there is nothing to purge */
     } else if (!list_empty(&w->batch) || !list_empty(&w->batch_calls) || w->doomed_n > 0 ||
                queue_has_work(w)) {
+        reserve_room(w);
         queue_bound_puts(w);
         run_batch(w);
     }
@@ -571,9 +634,11 @@ writer_main(void *arg)
     struct writer *w = arg;
 
     log_set_thread("store");
+    mapfault_own(true);
     if (stats_attach() != OK)
         LOG(WARN, out_of_memory, "text=\"this thread counts into shared cells\"");
     STAT_SET(store_size_bytes, w->store->settings.size_len);
+    STAT_SET(store_down, atomic_load_explicit(&w->store->down, memory_order_relaxed));
     set_gauges(w); /* what a saved index held, before there is work */
     while (queue_take(w))
         one_turn(w);

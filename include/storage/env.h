@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 
+#include "storage/fault.h"
 #include "storage/record.h"
 
 struct env {
@@ -14,15 +15,23 @@ struct env {
 };
 
 /* Open or create `path`/data.mdb. A damaged or foreign file, or one from before the store was made
- * smaller, is set aside first. `why`: one line on failure.
- * Errors: ERR_STORE_BUSY, ERR_SYSTEM, ERR_STORE_IO, ERR_NOMEM. */
+ * smaller, is set aside first. `ours`: the folder was a store's before. `why`: one line on failure.
+ * Errors: ERR_STORE_IO: the disk is full or broken, another time it may go; ERR_SYSTEM: it is not
+ * permitted; ERR_NOMEM. */
 MUST_USE enum err env_open(struct env *env, const char *path, uint64_t size_len,
-                           unsigned readers_max, char *why, size_t why_cap);
+                           unsigned readers_max, bool ours, char *why, size_t why_cap);
 void env_close(struct env *env);
 
 /* The env is closed: rename its file, so that the next env_open begins anew. Only the latest such
- * file is kept. Without `keep` it is removed: when the disk has no room for two. */
-void env_set_aside(const char *path, const char *reason, bool keep);
+ * file is kept, but a foreign one for ever. Without `keep` it is removed: when the disk has no room
+ * for two. `error`: the library's words. False: a foreign file that cannot be renamed. */
+bool env_set_aside(const char *path, enum fault fault, const char *error, bool keep);
+
+bool env_has_file(const char *path);
+
+/* Blocks for so many pages behind the end of the file, within the map, so that a transaction finds
+ * room even when the disk is full. ENOSPC and the like, or 0. */
+int env_reserve(const struct env *env, uint64_t pages);
 
 void env_sync_folder(const char *path);
 

@@ -16,7 +16,8 @@
 
 struct store {
     uint32_t tag;
-    int lock_fd;
+    int lock_fd; /* -1: not locked, while down */
+    bool ours;   /* the folder was a store's before */
     char *path;
     struct store_settings settings; /* defaults filled in; path is the one above */
     unsigned env_readers;
@@ -31,5 +32,9 @@ struct store {
     struct scan scan;
     struct warm warm;
 };
+
+/* Make the folder when it is missing, and lock it. `why`: one line on failure.
+ * Errors: ERR_STORE_BUSY; ERR_SYSTEM; ERR_STORE_IO: the disk is full or broken. */
+MUST_USE enum err store_lock_folder(struct store *store, char *why, size_t why_cap);
 
 #endif

@@ -146,7 +146,9 @@ struct writer {
     uint64_t sweep_until; /* ids from here on cannot match */
     bool sweeping, header_changed;
     unsigned dropped_n;      /* batches given up in a row */
-    bool disk_failed;        /* the last failure was the disk's, not the file's */
+    bool disk_is_full;       /* it had no room for what the next batch may add */
+    uint64_t reserved_until; /* pages of the file that have blocks, those to come included */
+    bool begins_anew;        /* what lies in the folder was set aside, or begun here */
     uint64_t pause_until_ms; /* what runs in the background failed: not before */
     uint64_t reopen_ms;      /* store->down: when to try again */
     char *scratch;           /* one full piece's value */

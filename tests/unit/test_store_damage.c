@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/stats.h"
+
 #define MIB (1024ULL * 1024)
 
 static uint64_t
@@ -166,23 +168,85 @@ break_the_header(const char *path)
     (void)fclose(in);
 }
 
+/* As a brink to come may write it. */
+static void
+raise_the_version(const char *path)
+{
+    char file[300], bytes[] = "brinkst\n", page[4096];
+    FILE *in;
+    uint64_t off = 0;
+
+    (void)snprintf(file, sizeof(file), "%s/data.mdb", path);
+    in = fopen(file, "r");
+    assert_non_null(in);
+    for (; fread(page, sizeof(page), 1, in) == 1; off += sizeof(page))
+        for (size_t i = 0; i + 8 <= sizeof(page); i++)
+            if (memcmp(page + i, bytes, 8) == 0)
+                write_at(path, off + i + 8, "\x63", 1);
+    (void)fclose(in);
+}
+
+/* The newer root, with another page size: LMDB finds the second root by that of the first. */
+static void
+change_the_page_size(const char *path)
+{
+    enum { SIZE_AT = 16 + 24, TXNID_AT = 16 + 24 + 2 * 48 + 8 };
+    const uint32_t size = 8192;
+    char file[300], metas[2][4096];
+    uint64_t txnids[2];
+    FILE *in;
+
+    (void)snprintf(file, sizeof(file), "%s/data.mdb", path);
+    in = fopen(file, "r");
+    assert_non_null(in);
+    assert_int_equal(fread(metas, sizeof(metas), 1, in), 1);
+    (void)fclose(in);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(&txnids[i], metas[i] + TXNID_AT, sizeof(txnids[i]));
+        memcpy(metas[i] + SIZE_AT, &size, sizeof(size));
+    }
+    write_at(path, 0, metas[txnids[1] > txnids[0]], sizeof(metas[0]));
+    write_at(path, size, metas[txnids[1] > txnids[0]], sizeof(metas[0]));
+}
+
+/* In a folder that no brink ever used. */
+static void
+put_a_text_in_a_new_folder(const char *path)
+{
+    char file[300];
+
+    break_metas(path);
+    (void)snprintf(file, sizeof(file), "%s/brink.lock", path);
+    assert_int_equal(unlink(file), 0);
+}
+
 static void
 an_unusable_file_is_set_aside(void **state)
 {
     static const struct {
         const char *why;
         void (*damage)(const char *path);
+        enum counter counter;
+        const char *name;
     } cases[] = {
-        {"garbage where the roots are", break_metas},
-        {"a wrong magic number", break_one_byte_of_each_meta},
-        {"cut in half", cut_in_half},
-        {"cut to a few bytes", cut_to_a_few_bytes},
-        {"another program's database", put_a_foreign_one},
-        {"our header damaged", break_the_header},
+        {"garbage where the roots are", break_metas, STAT_store_damaged_files, "data.mdb.bad-"},
+        {"a wrong magic number", break_one_byte_of_each_meta, STAT_store_damaged_files,
+         "data.mdb.bad-"},
+        {"cut in half", cut_in_half, STAT_store_damaged_files, "data.mdb.bad-"},
+        {"cut to a few bytes", cut_to_a_few_bytes, STAT_store_damaged_files, "data.mdb.bad-"},
+        {"our header damaged", break_the_header, STAT_store_damaged_files, "data.mdb.bad-"},
+        {"a version to come", raise_the_version, STAT_store_unknown_versions, "data.mdb.bad-"},
+        {"another program's database", put_a_foreign_one, STAT_store_foreign_files,
+         "data.mdb.foreign-"},
+        {"pages of another length", change_the_page_size, STAT_store_foreign_files,
+         "data.mdb.foreign-"},
+        {"a file that is no database", put_a_text_in_a_new_folder, STAT_store_foreign_files,
+         "data.mdb.foreign-"},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t before = stats_read(cases[i].counter);
         struct store *store;
         char path[256];
 
@@ -192,7 +256,8 @@ an_unusable_file_is_set_aside(void **state)
         store = help_open(path, 16 * MIB);
         assert_true(store_is_ready(store));
         assert_int_equal(found_of(store, 40), 0);
-        assert_true(has_file(path, "data.mdb.bad-"));
+        assert_true(has_file(path, cases[i].name));
+        assert_int_equal(stats_read(cases[i].counter), before + 1);
         put_some(store, 10);
         assert_int_equal(found_of(store, 10), 10);
         (void)help_check(store);
