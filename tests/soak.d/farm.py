@@ -10,6 +10,7 @@ import world
 
 RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 CHUNK = 256 * 1024
+SLOW_S = 0.1  # between two chunks
 
 
 class Exchange:
@@ -90,6 +91,8 @@ async def serve(shared, dice, reader, writer):
             for part in exchange.parts():
                 writer.write(part)
                 await writer.drain()
+                if world.is_slow(exchange.number):
+                    await asyncio.sleep(SLOW_S)
             if exchange.cut_at is not None:
                 break
     except (OSError, asyncio.IncompleteReadError):

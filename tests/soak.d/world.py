@@ -105,6 +105,11 @@ def is_flaky(number):
     return number % 53 == 17
 
 
+def is_slow(number):
+    """The origin takes its time: a kill finds such an object half stored."""
+    return number % 13 == 9
+
+
 def lifetime_s(number):
     return 2 if number % 11 == 6 else 3600
 
