@@ -61,6 +61,10 @@ void deliver_slices(struct deliver *deliver, struct slices *slices, uint64_t fir
  * a fill that is not stored, later parts must lie behind earlier ones. */
 void deliver_parts(struct deliver *deliver, const struct deliver_part *parts, size_t parts_n);
 
+/* Of a stored object that was set just now, are the bytes right that come first? False: they are
+ * damaged; the object is on its way out, and the deliver is as if nothing had been set. */
+MUST_USE bool deliver_verify(struct deliver *deliver);
+
 enum deliver_next {
     DELIVER_DATA,  /* iov is filled, at most DELIVER_IOV_MAX; valid until deliver_sent */
     DELIVER_WAIT,  /* on_more will come */

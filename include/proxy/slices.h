@@ -43,8 +43,8 @@ struct slices_place {
 };
 MUST_USE enum err
 slices_seek(struct slices *slices, uint64_t off, uint64_t end, struct slices_place *out);
-/* What is read there came to nothing because nobody was seen to wait for it: true, once, when it is
- * fetched anew; then seek again. */
+/* What is read there came to nothing, because nobody was seen to wait for it, or what was stored is
+ * damaged: true, once, when it is fetched anew; then seek again. */
 bool slices_reopen(struct slices *slices);
 void slices_sent(struct slices *slices, uint64_t n); /* as fill_sent, of what was found last */
 

@@ -176,6 +176,26 @@ source_of(const struct deliver *deliver)
                                  deliver->object.slot};
 }
 
+bool
+deliver_verify(struct deliver *deliver)
+{
+    const struct deliver_part *part = deliver->parts_n > 0 ? deliver->parts : NULL;
+    uint64_t first = part != NULL ? part->first : deliver->off;
+    uint64_t len = part != NULL ? part->len : deliver->end - deliver->off;
+    struct store_source source;
+
+    if (deliver->source != DELIVER_STORE || deliver->object.tail.len == deliver->object.body_len)
+        return true; /* the record was verified */
+    source = source_of(deliver);
+    if (len > DELIVER_BATCH_MAX)
+        len = DELIVER_BATCH_MAX;
+    if (store_verify(proxy_read(deliver->proxy), &source, first, len) == OK)
+        return true;
+    deliver_fini(deliver);
+    deliver_init(deliver, deliver->proxy, deliver->on_more, deliver->arg);
+    return false;
+}
+
 static enum deliver_next
 next_of_object(struct deliver *deliver, const struct batch *batch, size_t *out_n)
 {
@@ -266,10 +286,11 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
     if (place.pin != NULL) {
         struct store_source source = {place.pin->oid, place.pin->body_len, place.pin->slot};
 
-        return next_in_store(deliver, &source, place.at, &limited, out_n);
+        next = next_in_store(deliver, &source, place.at, &limited, out_n);
+    } else {
+        next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
     }
-    next = next_in_fill(deliver, place.reader, place.at, &limited, out_n);
-    if (next == DELIVER_DATA)
+    if (next == DELIVER_DATA && place.reader != NULL)
         (void)trim(batch->iov, out_n, limited.len_max); /* nothing of what should not be there */
     return next == DELIVER_FAILED && slices_reopen(deliver->slices)
                ? next_in_slices(deliver, batch, out_n)

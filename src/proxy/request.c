@@ -112,6 +112,19 @@ slices_from_fill(struct request *req, const struct fill_head *head, struct slice
                  : request_answer_error(req, ERR_NOMEM, err_text(ERR_NOMEM));
 }
 
+/* The origin has confirmed a body that turned out to be damaged: whoever comes now finds neither
+ * the object nor the fill. */
+static enum step
+look_again(struct request *req)
+{
+    fill_delist(req->fill);
+    request_leave_fill(req);
+    feed_detach(&req->feed);
+    req->extra_len = 0;
+    req->detail = REASON_STORED;
+    return request_goto(req, REQUEST_LOOKUP);
+}
+
 static enum step
 reply_from_fill(struct request *req, const struct fill_head *head)
 {
@@ -135,7 +148,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
         STAT_INC(cache_hit);
     if (!reply_from(req, &source, &status))
         UNREACHABLE(); /* only an object of the store can be going */
-    return request_goto(req, REQUEST_REPLY);
+    return deliver_verify(&req->deliver) ? request_goto(req, REQUEST_REPLY) : look_again(req);
 }
 
 /* No answer of the origin's own: RFC 9111 section 4.2.4. */

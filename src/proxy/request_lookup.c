@@ -94,7 +94,7 @@ reply_stored(struct request *req, struct lookup_finding *finding)
     }
     if (finding->object.flags & CACHE_PARTIAL)
         return begin_slices(req, finding, &status);
-    if (!reply_from(req, &source, &status)) {
+    if (!reply_from(req, &source, &status) || !deliver_verify(&req->deliver)) {
         req->extra_len = 0;
         req->detail = REASON_STORED;
         req->reason = REASON_NOT_STORED; /* by the time it could be sent */

@@ -4,7 +4,7 @@
 
 #include "base/stats.h"
 
-enum { LOOK_MAX = 256 };
+enum { LOOK_MAX = 256, START_LEN = 1 << 20 };
 
 /* One slice, held. */
 struct spot {
@@ -88,6 +88,18 @@ find_stored(struct slices *slices, uint64_t number, struct store_object *out)
                         slices->key_len, number, out);
 }
 
+/* The bytes that go first, for as long as another way can be taken unseen. */
+static bool
+starts_right(struct slices *slices, uint64_t number, uint64_t first,
+             const struct store_object *object)
+{
+    const struct store_source source = {object->oid, object->body_len, object->slot};
+    uint64_t at = first - partial_slice_first(slices->plan.master, number);
+    uint64_t len = source.body_len - at < START_LEN ? source.body_len - at : START_LEN;
+
+    return store_verify(proxy_read(slices->proxy), &source, at, len) == OK;
+}
+
 bool
 slices_are_stored(struct slices *slices, uint64_t first, uint64_t len, bool *out_all)
 {
@@ -98,7 +110,9 @@ slices_are_stored(struct slices *slices, uint64_t first, uint64_t len, bool *out
     *out_all = last - number < LOOK_MAX;
     if (!*out_all)
         last = number + LOOK_MAX - 1;
-    for (; number <= last; number++)
+    if (!find_stored(slices, number, &object) || !starts_right(slices, number, first, &object))
+        return false;
+    while (++number <= last)
         if (!find_stored(slices, number, &object))
             return false;
     return true;
@@ -232,8 +246,10 @@ slices_reopen(struct slices *slices)
     unsigned status;
     const char *why;
 
-    if (here->fill == NULL || here->again || fill_state(here->fill) != FILL_FAILED ||
-        fill_error(here->fill, &status, &why) != ERR_CANCELLED)
+    if (!here->open || here->again)
+        return false;
+    if (here->fill != NULL && (fill_state(here->fill) != FILL_FAILED ||
+                               fill_error(here->fill, &status, &why) != ERR_CANCELLED))
         return false;
     close_spot(here);
     if (open_spot(slices, number, here) != OK)
