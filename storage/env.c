@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,12 +211,16 @@ int
 env_reserve(const struct env *env, uint64_t pages)
 {
     uint64_t from = env_file_pages(env), left = env->map_pages > from ? env->map_pages - from : 0;
+    struct rlimit limit;
     int fd;
 
     if (pages > left)
         pages = left;
     if (pages == 0 || mdb_env_get_fd(env->mdb, &fd) != 0)
         return 0;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur / RECORD_PAGE_LEN < from + pages)
+        return EFBIG;
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * RECORD_PAGE_LEN),
                   (off_t)(pages * RECORD_PAGE_LEN)) == 0)
         return 0;

@@ -242,7 +242,7 @@ note_failure(struct writer *w, int rc)
 
     if (fault != FAULT_MAP_FULL)
         STAT_INC(store_commit_errors);
-    if (fault == FAULT_MAP_FULL || fault == FAULT_DISK_FULL || fault == FAULT_DISK)
+    if (fault == FAULT_MAP_FULL || fault == FAULT_DISK_FULL)
         evict_lower_limit(w, fault != FAULT_MAP_FULL);
 }
 

@@ -45,7 +45,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 static enum err
 open_signals(struct signals *signals, struct loop *loop, const sigset_t *set)
 {
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || pthread_sigmask(SIG_BLOCK, set, NULL) != 0)
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
+        pthread_sigmask(SIG_BLOCK, set, NULL) != 0)
         return ERR_SYSTEM;
     signals->fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals->fd == -1)

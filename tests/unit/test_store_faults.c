@@ -296,6 +296,53 @@ a_root_that_cannot_be_written_means_a_new_file(void **state)
     help_remove_folder(path);
 }
 
+static int
+data_fd(const char *path)
+{
+    int root = root_fd(path);
+    struct stat data, other;
+
+    for (int fd = 3; fd < 200 && root != -1 && fstat(root, &data) == 0; fd++)
+        if (fd != root && fstat(fd, &other) == 0 && other.st_ino == data.st_ino &&
+            (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR)
+            return fd;
+    return -1;
+}
+
+/* It takes no more writes, and later does. */
+static int
+refuse_writes(const char *path)
+{
+    struct store *store = help_open(path, 16 * MIB);
+    int fd, kept, null;
+
+    NEED(put_many(store, 0, 20, 5000) == 20);
+    fd = data_fd(path);
+    null = open("/dev/null", O_RDONLY);
+    kept = dup(fd);
+    NEED(fd != -1 && kept != -1 && dup2(null, fd) == fd);
+    NEED(put_many(store, 100, 3, 5000) == 0);
+    NEED(stats_read(STAT_store_disk_errors) > 0 && stats_read(STAT_store_commit_errors) > 0);
+    NEED(dup2(kept, fd) == fd);
+    NEED(put_many(store, 200, 20, 5000) == 20);
+    NEED(found_of(store, 0, 20, 5000) == 20 || stats_read(STAT_store_evictions) > 0);
+    NEED(stats_read(STAT_store_resets) == 0);
+    (void)help_check(store);
+    store_close(&store);
+    return 0;
+}
+
+static void
+a_disk_that_refuses_writes_is_lived_with(void **state)
+{
+    char path[256];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    run_apart(refuse_writes, path);
+    help_remove_folder(path);
+}
+
 /* A reader that stays keeps every page from being used again. */
 static int
 use_up_pages(const char *path)
@@ -549,6 +596,7 @@ main(void)
         cmocka_unit_test(a_full_disk_keeps_what_is_stored),
         cmocka_unit_test(a_start_on_a_full_disk_stands_by),
         cmocka_unit_test(a_root_that_cannot_be_written_means_a_new_file),
+        cmocka_unit_test(a_disk_that_refuses_writes_is_lived_with),
         cmocka_unit_test(a_map_without_free_pages_is_lived_with),
         cmocka_unit_test(a_cut_file_ends_one_run_and_not_the_next),
         cmocka_unit_test(flipped_bytes_never_keep_it_from_starting),
