@@ -51,7 +51,8 @@ evict_raise_limit(struct writer *w)
 void
 evict_bound_by_file(struct writer *w)
 {
-    uint64_t pages = env_file_pages(&w->store->env);
+    uint64_t file = env_file_pages(&w->store->env);
+    uint64_t pages = w->reserved_until > file ? w->reserved_until : file;
     uint64_t spare = pages * (100 - HIGH_PERCENT) / 100,
              batches = 3 * w->batch_len / RECORD_PAGE_LEN;
     uint64_t bound;

@@ -370,11 +370,11 @@ reserve_room(struct writer *w)
     if (!w->disk_is_full && w->reserved_until >= end + pages / 2)
         return;
     rc = env_reserve(env, pages);
-    w->reserved_until = end + pages;
     if (rc == 0) {
         if (w->disk_is_full)
             w->limit_pages = evict_limit_max(env);
         w->disk_is_full = false;
+        w->reserved_until = end + pages;
         return;
     }
     if (!w->disk_is_full)

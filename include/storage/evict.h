@@ -23,6 +23,6 @@ MUST_USE int evict_some(struct writer *w);
 /* After MDB_MAP_FULL, or a disk without room: keep less. After a commit: slowly more again. */
 void evict_lower_limit(struct writer *w, bool file_is_bound);
 void evict_raise_limit(struct writer *w);
-void evict_bound_by_file(struct writer *w); /* it cannot grow: stay below its length */
+void evict_bound_by_file(struct writer *w); /* it cannot grow past what was reserved */
 
 #endif
