@@ -413,11 +413,56 @@ release_put(struct writer *w, struct op *op)
     return object_note(w, &change);
 }
 
+static bool
+is_among(const uint64_t *rising, size_t n, uint64_t oid)
+{
+    size_t from = 0;
+
+    while (n > 0) {
+        size_t half = n / 2;
+
+        if (rising[from + half] == oid)
+            return true;
+        if (rising[from + half] < oid) {
+            from += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return false;
+}
+
+static int
+drop_lost(struct writer *w, struct op *op)
+{
+    const struct index *index = &w->store->index;
+
+    op->n = 0;
+    for (unsigned group = 0; group < index->lists_n; group++) {
+        for (uint32_t slot = index->lists[group].oldest; slot != INDEX_NONE;) {
+            const struct index_entry *entry = index_entry(index, slot);
+            bool is_lost =
+                is_among(op->labels, op->labels_n, entry->oid) && !object_is_going(entry);
+            int rc = is_lost ? object_kill(w, slot) : 0;
+
+            if (rc != 0)
+                return rc;
+            op->n += is_lost;
+            slot = entry->newer;
+        }
+    }
+    return 0;
+}
+
 static int
 drop_damaged(struct writer *w, struct op *op)
 {
-    struct index_entry *entry = index_entry(&w->store->index, op->slot);
+    const struct index_entry *entry;
 
+    if (op->slot == INDEX_NONE)
+        return drop_lost(w, op);
+    entry = index_entry(&w->store->index, op->slot);
     if (!entry->listed || entry->oid != op->oid || object_is_going(entry))
         return 0;
     return object_kill(w, op->slot);

@@ -337,6 +337,7 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     store->lock_fd = -1;
     epoch_init(&store->epoch);
     scan_init(&store->scan, store);
+    check_init(&store->check, store);
     rc = take_settings(store, settings, why, why_cap);
     if (rc == OK)
         rc = index_init(&store->index, &store->epoch);
@@ -349,6 +350,7 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     if (rc == OK)
         rc = start(store, why, why_cap);
     if (rc != OK) {
+        check_fini(&store->check);
         writer_stop(store);
         scan_fini(&store->scan);
         writer_fini(store);
@@ -384,6 +386,7 @@ store_close(struct store **slot)
     if (store == NULL)
         return;
     ASSERT_TAG(store, STORE_TAG);
+    check_fini(&store->check);
     writer_stop(store);      /* the scan goes on until then: a purge may wait for it */
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */
     save_index(store);

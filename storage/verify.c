@@ -87,20 +87,46 @@ mark_bad(struct store *store, uint32_t slot)
             VERIFY_BAD) == 0;
 }
 
-static void
-drop(struct store *store, uint32_t slot, uint64_t oid)
+/* Without memory for it, it stays, and is never found. */
+static struct op *
+drop_new(uint32_t slot, uint64_t oid, size_t data_len)
 {
-    struct op *op = mem_zalloc(sizeof(*op));
+    struct op *op = mem_zalloc(sizeof(*op) + data_len);
 
     if (op == NULL)
-        return; /* it stays, and is never found */
+        return NULL;
     op->kind = OP_DROP;
     op->oid = oid;
     op->slot = slot;
     list_init(&op->link);
     list_init(&op->pieces);
-    if (!writer_append(store, op))
+    return op;
+}
+
+static void
+drop(struct store *store, uint32_t slot, uint64_t oid)
+{
+    struct op *op = drop_new(slot, oid, 0);
+
+    if (op != NULL && !writer_append(store, op))
         UNREACHABLE(); /* it is of no length */
+}
+
+enum err
+verify_drop_lost(struct store *store, const uint64_t *oids, size_t oids_n, struct store_done done)
+{
+    struct op *op = drop_new(INDEX_NONE, 0, oids_n * sizeof(oids[0]));
+
+    if (op == NULL)
+        return ERR_NOMEM;
+    op->done = done;
+    memcpy(op->data, oids, oids_n * sizeof(oids[0]));
+    op->labels = (const uint64_t *)op->data;
+    op->labels_n = oids_n;
+    if (!writer_append(store, op))
+        UNREACHABLE();
+    writer_wake(store);
+    return OK;
 }
 
 void

@@ -2,6 +2,7 @@
 #ifndef BRINK_STORAGE_STATE_H
 #define BRINK_STORAGE_STATE_H
 
+#include "storage/check.h"
 #include "storage/env.h"
 #include "storage/index.h"
 #include "storage/purge.h"
@@ -31,6 +32,7 @@ struct store {
     struct writer writer;
     struct scan scan;
     struct warm warm;
+    struct check check;
 };
 
 /* Make the folder when it is missing, and lock it. `why`: one line on failure.

@@ -231,12 +231,35 @@ store_purged_since(struct store *store, uint64_t birth, const struct store_key *
 
 /* --- checking --- */
 
-struct store_check {
-    uint64_t objects, bytes;                     /* read and right */
-    uint64_t bad;                                /* checksum or structure wrong */
-    uint64_t used_pages, free_pages, file_pages; /* used + free == file: no page is lost */
+enum store_check_state {
+    STORE_CHECK_NONE, /* there was none since the start */
+    STORE_CHECK_RUNNING,
+    STORE_CHECK_DONE,
+    STORE_CHECK_STOPPED,
+    STORE_CHECK_FAILED /* the file was set aside under it, or memory is out: `rc` */
 };
-/* Read every object and account for every page. On the caller's thread, in short transactions. */
+
+struct store_check {
+    enum store_check_state state;
+    enum err rc;
+    uint64_t objects, bytes;                     /* read and right */
+    uint64_t bad;                                /* objects that were damaged: dropped */
+    uint64_t used_pages, free_pages, file_pages; /* used + free == file: no page is lost */
+    uint64_t rate;                               /* bytes a second; 0: as fast as it goes */
+    unsigned permille;                           /* done: of the ids that there are */
+    int64_t began_s, ended_s;                    /* seconds since the epoch; ended_s 0: not yet */
+};
+
+/* Read every object and account for every page, in short transactions, while the store serves. What
+ * is damaged is dropped. On the caller's thread. ERR_NOMEM; ERR_STORE_IO: there is no file at the
+ * moment; ERR_AGAIN: it is written faster than its pages are counted. */
 MUST_USE enum err store_check(struct store *store, struct store_check *out);
+
+/* The same on a thread of the store's, at `rate` bytes a second (0: no limit); store_close stops
+ * it. Start and stop are for one thread. ERR_STORE_BUSY: one is running; ERR_AGAIN: the index is
+ * not whole; ERR_SYSTEM. */
+MUST_USE enum err store_check_start(struct store *store, uint64_t rate);
+void store_check_stop(struct store *store); /* it soon ends; harmless without one */
+void store_check_status(struct store *store, struct store_check *out);
 
 #endif

@@ -38,4 +38,9 @@ MUST_USE bool verify_piece(struct store *store, const struct store_source *sourc
 void verify_report_piece(struct store *store, const struct store_source *source, uint32_t piece);
 void verify_report_record(struct store *store, uint32_t slot, uint64_t oid);
 
+/* Drop records by their ids, which rise, when what is damaged is their key. Costs the writer a look
+ * at every entry. `done`: how many of them were objects (n). ERR_NOMEM: it is not called. */
+MUST_USE enum err
+verify_drop_lost(struct store *store, const uint64_t *oids, size_t oids_n, struct store_done done);
+
 #endif

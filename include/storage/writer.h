@@ -30,7 +30,7 @@ struct op {
     struct store_done done;
     uint64_t n;         /* for done */
     uint64_t oid;       /* OP_UPDATE, OP_DROP: of what; OP_END: what it became */
-    uint32_t slot;      /* OP_DROP */
+    uint32_t slot;      /* OP_DROP; INDEX_NONE: all whose ids are in `labels`, rising */
     size_t queue_len;   /* counted in the queue's length until the op is over */
     struct list pieces; /* OP_END: its put's pieces of the same batch */
     /* what store_put_end or _update was given; the bytes are in data */

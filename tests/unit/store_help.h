@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -306,6 +307,34 @@ help_reader(struct store *store)
 
     assert_int_equal(store_reader_new(store, &reader), OK);
     return reader;
+}
+
+/* Changes the byte at `at` of the body of `text` on the disk, in every copy there is; returns how
+ * many there were. */
+static inline unsigned
+help_flip(const char *path, const char *text, uint64_t at)
+{
+    char name[300], needle[24], page[4096], wrong;
+    uint64_t off = 0;
+    unsigned n = 0;
+    int fd;
+
+    help_fill(needle, help_seed(text), at, sizeof(needle));
+    wrong = (char)(needle[0] ^ 0x40);
+    (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
+    fd = open(name, O_RDWR);
+    assert_true(fd != -1);
+    for (; pread(fd, page, sizeof(page), (off_t)off) == (ssize_t)sizeof(page);
+         off += sizeof(page)) {
+        const char *hit = memmem(page, sizeof(page), needle, sizeof(needle));
+
+        if (hit == NULL)
+            continue;
+        assert_int_equal(pwrite(fd, &wrong, 1, (off_t)(off + (uint64_t)(hit - page))), 1);
+        n++;
+    }
+    (void)close(fd);
+    return n;
 }
 
 /* Everything is right, and no page is lost. */

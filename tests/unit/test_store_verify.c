@@ -2,42 +2,11 @@
  * lie; the object is dropped, what is right of it was right, and nothing else suffers. */
 #include "store_help.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "base/stats.h"
 
 #define MIB (1024ULL * 1024)
 
 enum { LEN = 3 * 1024 * 1024 + 40000 };
-
-/* Changes the byte at `at` of the body of `text` on the disk, in every copy there is; returns how
- * many there were. */
-static unsigned
-flip(const char *path, const char *text, uint64_t at)
-{
-    char name[300], needle[24], page[4096], wrong;
-    uint64_t off = 0;
-    unsigned n = 0;
-    int fd;
-
-    help_fill(needle, help_seed(text), at, sizeof(needle));
-    wrong = (char)(needle[0] ^ 0x40);
-    (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
-    fd = open(name, O_RDWR);
-    assert_true(fd != -1);
-    for (; pread(fd, page, sizeof(page), (off_t)off) == (ssize_t)sizeof(page);
-         off += sizeof(page)) {
-        const char *hit = memmem(page, sizeof(page), needle, sizeof(needle));
-
-        if (hit == NULL)
-            continue;
-        assert_int_equal(pwrite(fd, &wrong, 1, (off_t)(off + (uint64_t)(hit - page))), 1);
-        n++;
-    }
-    (void)close(fd);
-    return n;
-}
 
 /* How much of the body can be read from the start, all of it right. */
 static uint64_t
@@ -131,7 +100,7 @@ damage_is_noticed_wherever_it_lies(void **state)
         assert_int_equal(help_put(store, &bad, NULL), OK);
         assert_int_equal(help_put(store, &good, NULL), OK);
         store_close(&store);
-        assert_true(flip(path, "bad", cases[i].at) > 0);
+        assert_true(help_flip(path, "bad", cases[i].at) > 0);
         if (cases[i].scanned)
             remove_saved_index(path);
         store = help_open(path, 32 * MIB);
@@ -171,7 +140,7 @@ a_range_verifies_its_pieces_and_no_others(void **state)
     help_new_folder(path, sizeof(path));
     store = help_open(path, 32 * MIB);
     assert_int_equal(help_put(store, &object, NULL), OK);
-    assert_true(flip(path, "range", 35 * BLOCK_FULL_LEN + 5) > 0); /* nobody has read it yet */
+    assert_true(help_flip(path, "range", 35 * BLOCK_FULL_LEN + 5) > 0); /* nobody has read it yet */
     reader = help_reader(store);
     store_read_begin(reader);
     assert_true(store_find(reader, &cursor, &found));
@@ -217,7 +186,7 @@ pieces_of_a_put_are_verified(void **state)
     assert_int_equal(help_blocks(put, &object), OK);
     while (store_put_stored_len(put) != 2 * MIB / BLOCK_FULL_LEN * BLOCK_FULL_LEN)
         (void)usleep(1000);
-    assert_true(flip(path, "put", 2 * BLOCK_FULL_LEN + 5) > 0);
+    assert_true(help_flip(path, "put", 2 * BLOCK_FULL_LEN + 5) > 0);
     source = (struct store_source){store_put_oid(put), store_put_stored_len(put), STORE_NO_SLOT};
     store_read_begin(reader);
     assert_int_equal(store_body(reader, &source, 0, UINT64_MAX, iov, 16, &n), OK);
@@ -252,7 +221,7 @@ a_damaged_survivor_is_not_written_again(void **state)
     reader = help_reader(store);
     assert_int_equal(help_put(store, &hot, NULL), OK);
     assert_true(help_is_stored(reader, &hot)); /* used, and verified */
-    assert_true(flip(path, "hot", 70000) > 0);
+    assert_true(help_flip(path, "hot", 70000) > 0);
     for (unsigned i = 0; i < 200; i++) {
         char name[32];
         struct help_object object = {.key = name, .body_len = 60000};
@@ -291,7 +260,7 @@ a_damaged_record_is_not_renewed(void **state)
     reader = help_reader(store);
     assert_int_equal(help_put(store, &object, &oid), OK);
     assert_true(help_is_stored(reader, &object));
-    assert_true(flip(path, "old", 600) > 0);
+    assert_true(help_flip(path, "old", 600) > 0);
     assert_int_equal(store_put_begin(store, &key, &put), OK);
     assert_int_equal(store_put_update(put, oid, &record, help_done(&wait)), OK);
     assert_int_equal(help_wait_for(&wait, NULL), ERR_NOT_FOUND);
