@@ -535,6 +535,7 @@ static void
 begin_attempt(struct writer *w)
 {
     w->changes_n = w->claims_n = 0;
+    memset(&w->round, 0, sizeof(w->round));
     w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = 0;
     w->free_left = w->store->env.map_pages / FREE_MAP_PART;
     if (w->free_left > FREE_PAGES_MAX)
@@ -743,6 +744,8 @@ batch_apply(struct writer *w)
     purge_sweep_commit(&w->store->purges, true);
     STAT_ADD(store_removals, w->removed_n);
     STAT_ADD(store_evictions, w->evicted_n);
+    for (unsigned i = 0; i < w->store->index.lists_n && w->evicted_n > 0; i++)
+        w->store->index.lists[i].evicted_n += w->round.evicted[i];
     STAT_ADD(store_rewrites, w->rewritten_n);
     w->changes_n = w->claims_n = 0;
     w->header_changed = false;

@@ -214,6 +214,7 @@ step(struct writer *w, unsigned group)
     if (verdict == SIEVE_KEEP)
         return may_rewrite(w, entry) ? rewrite(w, slot, entry) : 0;
     w->evicted_n++;
+    w->round.evicted[group]++;
     w->round.freed[group] += entry->room;
     return object_kill(w, slot);
 }

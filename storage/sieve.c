@@ -25,8 +25,8 @@ sieve_begin(struct sieve_round *round, const struct index *index, uint64_t limit
 
     round->limit = limit;
     for (unsigned i = 0; i < index->lists_n; i++) {
-        known += index->lists[i].room;
-        round->need[i] = round->freed[i] = 0;
+        known += index->lists[i].room - round->freed[i];
+        round->need[i] = 0;
         round->steps[i] = index->lists[i].n * 2 + 1;
     }
     round->other = used > known ? used - known : 0;

@@ -46,6 +46,13 @@ store_label(char kind, struct slice text)
 }
 
 bool
+store_seen(struct store *store, const struct store_key *key)
+{
+    ASSERT_TAG(store, STORE_TAG);
+    return seen_touch(&store->seen, key->hash);
+}
+
+bool
 store_is_ready(const struct store *store)
 {
     return atomic_load_explicit(&store->ready, memory_order_acquire);
@@ -139,30 +146,6 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         mine->batch_ms = BATCH_MS_DEFAULT;
     store->env_readers = mine->readers_max + OWN_READERS;
     return OK;
-}
-
-static enum err
-take_shares(struct store *store, char *why, size_t why_cap)
-{
-    struct store_settings *mine = &store->settings;
-    enum err rc = OK;
-
-    for (size_t i = 0; i < mine->shares_n && rc == OK; i++) {
-        const struct store_share *share = &mine->shares[i];
-
-        if (share->group == 0 || index_group(&store->index, share->group) != 0)
-            rc = ERR_RANGE;
-        else
-            rc = index_add_group(&store->index, share->group, share->percent);
-    }
-    mine->shares = NULL; /* the index has them */
-    if (rc != OK)
-        (void)snprintf(
-            why, why_cap,
-            "the shares of the store in %s are more than 100 %%, more than %u, or one is "
-            "there twice",
-            store->path, INDEX_GROUPS_MAX - 1);
-    return rc == OK ? OK : ERR_RANGE;
 }
 
 /* The purges that were at work, and the largest key. */
@@ -311,6 +294,7 @@ free_store(struct store **slot)
     *slot = NULL;
     mapfault_forget();
     index_fini(&store->index);
+    seen_fini(&store->seen);
     verify_fini(&store->verify);
     if (store->purges.births.next != NULL)
         purge_set_fini(&store->purges);
@@ -344,7 +328,9 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     if (rc == OK)
         rc = verify_init(&store->verify, store->settings.size_len);
     if (rc == OK)
-        rc = take_shares(store, why, why_cap);
+        rc = share_take(store, why, why_cap);
+    if (rc == OK)
+        rc = seen_init(&store->seen, store->settings.seen_len);
     if (rc == OK)
         rc = lock_and_open(store, why, why_cap);
     if (rc == OK)

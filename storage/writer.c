@@ -600,11 +600,12 @@ merge_scan(struct writer *w)
 }
 
 static void
-set_gauges(const struct writer *w)
+set_gauges(struct writer *w)
 {
-    const struct store *store = w->store;
+    struct store *store = w->store;
     MDB_txn *txn;
 
+    share_note(store);
     STAT_SET(store_index_whole, store_is_ready(store));
     STAT_SET(store_objects, store->index.live_n);
     STAT_SET(store_index_bytes, store->index.bytes_len);

@@ -57,6 +57,7 @@ struct index_list {
     uint64_t n;
     uint64_t room;  /* in units: of all entries not reused, and of pieces on their way in */
     uint64_t loose; /* of these, pieces on their way in */
+    uint64_t evicted_n;
 };
 
 /* A place on the way over all lists. INDEX_NONE at its end. */

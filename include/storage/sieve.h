@@ -18,16 +18,18 @@ enum sieve_verdict {
  * anew at the oldest. The list is not empty. */
 enum sieve_verdict sieve_step(struct index *index, unsigned group, uint32_t *out_slot);
 
-/* One round of making room. `need` is filled in between begin and the first choice. */
+/* Making room, in one transaction. All zero before its first round. */
 struct sieve_round {
+    uint64_t freed[INDEX_GROUPS_MAX];   /* went in this transaction, still counted in its list */
+    uint64_t evicted[INDEX_GROUPS_MAX]; /* objects; the caller's to count */
+    /* of one round */
     uint64_t limit;                   /* in use at most, with what comes */
     uint64_t other;                   /* in use by nobody's objects; counts to partition 0 */
-    uint64_t need[INDEX_GROUPS_MAX];  /* what comes into each partition */
-    uint64_t freed[INDEX_GROUPS_MAX]; /* went in this round, still counted in its list */
+    uint64_t need[INDEX_GROUPS_MAX];  /* what comes into each; filled in after sieve_begin */
     uint64_t steps[INDEX_GROUPS_MAX]; /* left: two ways around each list, then it gives nothing */
 };
 
-/* `used`: in use in all. */
+/* `used`: in use in all, now. */
 void
 sieve_begin(struct sieve_round *round, const struct index *index, uint64_t limit, uint64_t used);
 

@@ -8,6 +8,8 @@
 #include "storage/purge.h"
 #include "storage/reader.h"
 #include "storage/scan.h"
+#include "storage/seen.h"
+#include "storage/share.h"
 #include "storage/verify.h"
 #include "storage/warm.h"
 #include "storage/writer.h"
@@ -27,6 +29,8 @@ struct store {
     atomic_bool ready; /* the index is whole */
     struct epoch epoch;
     struct index index;
+    struct share_figures shares[INDEX_GROUPS_MAX]; /* as the index's lists */
+    struct seen seen;
     struct verify verify;
     struct purge_set purges;
     struct writer writer;

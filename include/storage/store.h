@@ -41,6 +41,7 @@ struct store_settings {
     unsigned scan_wait_ms;   /* how long store_open waits for the index after a crash */
     const struct store_share *shares; /* copied */
     size_t shares_n;                  /* 255 at most */
+    uint64_t seen_len;                /* memory of store_seen; 0: none, all keys count as seen */
 };
 
 struct store_hash {
@@ -77,6 +78,20 @@ void store_close(struct store **slot);
 bool store_is_ready(const struct store *store);               /* the index is whole */
 bool store_wait_ready(struct store *store, unsigned wait_ms); /* is it, after so long at most? */
 uint64_t store_object_max_len(const struct store *store);     /* the largest body it takes */
+
+struct store_usage {
+    unsigned percent; /* of the room is its own */
+    uint64_t objects;
+    uint64_t used_len;  /* bytes in pages and leaves, pieces on their way in included */
+    uint64_t evictions; /* since the start */
+};
+/* Of a share; of group 0: of all that has none. As of the writer's last turn. False: there is no
+ * such share, and *out is group 0's. */
+bool store_share_usage(const struct store *store, uint32_t group, struct store_usage *out);
+
+/* For admission: was the key asked about before, as far back as is remembered? From now on it was.
+ */
+bool store_seen(struct store *store, const struct store_key *key);
 
 /* --- reading: between begin and end, within one callback; slices end with it --- */
 

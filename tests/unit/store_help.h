@@ -152,6 +152,7 @@ struct help_object {
     const uint64_t *labels;
     size_t labels_n;
     uint64_t body_seed; /* 0: of the key */
+    uint32_t group;
 };
 
 static inline uint64_t
@@ -206,8 +207,10 @@ help_put_start(struct store *store, const struct help_object *object, struct sto
 {
     struct store_key key = help_key(object->key);
     struct store_put *put;
-    enum err rc = store_put_begin(store, &key, &put);
+    enum err rc;
 
+    key.group = object->group;
+    rc = store_put_begin(store, &key, &put);
     assert_int_equal(rc, OK);
     rc = help_blocks(put, object);
     if (rc == OK)
