@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/stats.h"
+#include "daemon/admin_check.h"
 #include "daemon/admin_explain.h"
 #include "daemon/admin_json.h"
 #include "daemon/metrics.h"
@@ -401,20 +402,65 @@ on_purge_status(struct admin *admin, struct httpd_request *request)
                           (json_int_t)status.began_s, "ended_s", (json_int_t)status.ended_s));
 }
 
+/* --- checking --- */
+
+static void
+answer_check(struct admin *admin, struct httpd_request *request)
+{
+    struct store_check check;
+
+    store_check_status(admin->store, &check);
+    answer_json(&request, 200, admin_check_status(&check));
+}
+
+static void
+on_check(struct admin *admin, struct httpd_request *request)
+{
+    uint64_t rate = admin->config->check_rate;
+    json_t *answer = NULL;
+    enum err rc = admin_check_order(httpd_body(request), &rate, &answer);
+
+    if (rc != OK) {
+        answer_json(&request, 400, answer);
+        return;
+    }
+    rc = store_check_start(admin->store, rate);
+    if (rc == ERR_STORE_BUSY)
+        answer_error(&request, 409, "a check is running",
+                     "GET /check says how far it is, DELETE /check stops it");
+    else if (rc == ERR_AGAIN)
+        answer_error(&request, 503, "the store's index is being rebuilt",
+                     "ask again when /readyz says that it is ready");
+    else if (rc != OK)
+        answer_error(&request, err_status(rc), err_text(rc), "the event log says more");
+    else
+        answer_check(admin, request);
+}
+
+static void
+on_check_stop(struct admin *admin, struct httpd_request *request)
+{
+    store_check_stop(admin->store);
+    answer_check(admin, request);
+}
+
 /* --- routes --- */
 
 static const struct route {
-    const char *path; /* ending in "/": whatever begins so */
+    const char *path; /* ending in "/": whatever begins so; those of one path stand together */
     const char *method;
     bool is_open; /* no token is asked for */
     void (*fn)(struct admin *admin, struct httpd_request *request);
 } routes[] = {
-    {"/healthz", "GET", true, on_healthz},  {"/readyz", "GET", true, on_readyz},
-    {"/metrics", "GET", false, on_metrics}, {"/stats", "GET", false, on_stats},
-    {"/inspect", "GET", false, on_inspect}, {"/explain", "GET", false, on_explain},
-    {"/purge", "POST", false, on_purge},    {"/purge/", "GET", false, on_purge_status},
+    {"/healthz", "GET", true, on_healthz},      {"/readyz", "GET", true, on_readyz},
+    {"/metrics", "GET", false, on_metrics},     {"/stats", "GET", false, on_stats},
+    {"/inspect", "GET", false, on_inspect},     {"/explain", "GET", false, on_explain},
+    {"/purge", "POST", false, on_purge},        {"/purge/", "GET", false, on_purge_status},
+    {"/check", "GET", false, answer_check},     {"/check", "POST", false, on_check},
+    {"/check", "DELETE", false, on_check_stop},
 };
 
+/* The first of the path. */
 static const struct route *
 find_route(const char *path)
 {
@@ -424,6 +470,32 @@ find_route(const char *path)
 
         if (is_prefix ? strncmp(path, routes[i].path, len) == 0 : strcmp(path, routes[i].path) == 0)
             return &routes[i];
+    }
+    return NULL;
+}
+
+static bool
+takes(const struct route *route, const char *method)
+{
+    return strcmp(method, route->method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+/* Of the routes of first's path, the one of this method; NULL: none, and `allow` has those there
+ * are. RFC 9110 section 10.2.1. */
+static const struct route *
+choose_route(const struct route *first, const char *method, char *allow, size_t allow_cap)
+{
+    const struct route *end = routes + ARRAY_LEN(routes);
+    size_t len = 0;
+
+    for (const struct route *route = first; route < end && strcmp(route->path, first->path) == 0;
+         route++) {
+        if (takes(route, method))
+            return route;
+        len += (size_t)snprintf(allow + len, allow_cap - len, "%s%s%s", len > 0 ? ", " : "",
+                                route->method, strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+        ASSERT(len < allow_cap);
     }
     return NULL;
 }
@@ -453,8 +525,9 @@ static void
 on_request(void *arg, struct httpd_request *request)
 {
     struct admin *admin = arg;
-    const struct route *route = find_route(httpd_path(request));
+    const struct route *route = find_route(httpd_path(request)), *chosen;
     const char *method = httpd_method(request);
+    char allow[64];
 
     if ((route == NULL || !route->is_open) && !is_authorized(admin, request)) {
         httpd_add_field(request, "WWW-Authenticate", "Bearer");
@@ -462,17 +535,14 @@ on_request(void *arg, struct httpd_request *request)
                      "send Authorization: Bearer TOKEN; brinkctl reads BRINK_TOKEN");
     } else if (route == NULL) {
         answer_error(&request, 404, "there is nothing here",
-                     "try /stats, /metrics, /healthz, /readyz, /inspect?url=..., /explain?url=... "
-                     "or POST /purge");
-    } else if (strcmp(method, route->method) == 0 ||
-               (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0)) {
-        route->fn(admin, request);
+                     "try /stats, /metrics, /healthz, /readyz, /inspect?url=..., "
+                     "/explain?url=..., POST /purge or POST /check");
+    } else if ((chosen = choose_route(route, method, allow, sizeof(allow))) != NULL) {
+        chosen->fn(admin, request);
     } else {
-        bool is_get = strcmp(route->method, "GET") == 0;
-
-        httpd_add_field(request, "Allow", is_get ? "GET, HEAD" : "POST");
+        httpd_add_field(request, "Allow", allow);
         answer_error(&request, 405, "this method is not for this path",
-                     is_get ? "use GET" : "use POST with a JSON body");
+                     strcmp(route->method, "GET") == 0 ? "use GET" : "use POST with a JSON body");
     }
 }
 

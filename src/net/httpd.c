@@ -167,6 +167,8 @@ httpd_method(const struct httpd_request *request)
         return "HEAD";
     case EVHTTP_REQ_POST:
         return "POST";
+    case EVHTTP_REQ_DELETE:
+        return "DELETE";
     default:
         return "?";
     }

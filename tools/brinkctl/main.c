@@ -5,17 +5,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "client.h"
+#include "command.h"
 #include "show.h"
-
-enum { EXIT_USAGE = 2, EXIT_UNREACHED = 3 };
-
-struct command {
-    struct client client;
-    bool json;
-    char **words; /* what follows the command's name */
-    int words_n;
-};
 
 static void
 print_help(FILE *out)
@@ -34,10 +25,10 @@ print_help(FILE *out)
           "  purge --status ID        how far a purge has come\n"
           "  inspect URL              what is stored there: variants, age, ttl, size, tags\n"
           "  explain URL              what would be done with a request for it, and why\n"
-          "        -X METHOD          not GET, but this\n"
-          "        -H 'FIELD: VALUE'  with this field; may be repeated\n"
-          "        -d CONTENT         with this content, such as a QUERY's\n"
-          "  check                    is it ready? exit 0 when it is\n"
+          "        -X METHOD, -H 'FIELD: VALUE' (as often as there are), -d CONTENT: like this\n"
+          "  check [--rate 50MB]      read the whole store, so much a second; drop what is bad\n"
+          "        --status, --stop   of a check that runs\n"
+          "  ready                    is it ready? exit 0 when it is\n"
           "\n"
           "  --json                   the answer as it came\n"
           "  --admin ADDR:PORT        brink's --admin; or BRINK_ADMIN; 127.0.0.1:8081\n"
@@ -47,8 +38,8 @@ print_help(FILE *out)
           out);
 }
 
-static int
-usage(const char *what, const char *word)
+int
+command_usage(const char *what, const char *word)
 {
     fprintf(stderr, "brinkctl: %s%s; brinkctl --help shows how\n", what, word);
     return EXIT_USAGE;
@@ -56,9 +47,8 @@ usage(const char *what, const char *word)
 
 /* --- answers --- */
 
-/* What brink says is wrong: its error and hint, or the bare body. */
-static void
-tell_refusal(const struct client_reply *reply, const json_t *root)
+void
+command_refused(const struct client_reply *reply, const json_t *root)
 {
     const char *error = json_string_value(json_object_get(root, "error"));
     const char *hint = json_string_value(json_object_get(root, "hint"));
@@ -95,7 +85,7 @@ ask(const struct command *command, const char *method, const char *target, const
     } else if (reply.status == 200 && root != NULL) {
         show(root, stdout);
     } else {
-        tell_refusal(&reply, root);
+        command_refused(&reply, root);
     }
     if (reply.status != 200)
         status = EXIT_FAILURE;
@@ -110,15 +100,15 @@ static int
 run_stats(const struct command *command)
 {
     if (command->words_n > 0)
-        return usage("stats takes no ", command->words[0]);
+        return command_usage("stats takes no ", command->words[0]);
     return ask(command, "GET", "/stats", NULL, show_stats);
 }
 
 static int
-run_check(const struct command *command)
+run_ready(const struct command *command)
 {
     if (command->words_n > 0)
-        return usage("check takes no ", command->words[0]);
+        return command_usage("ready takes no ", command->words[0]);
     return ask(command, "GET", "/readyz", NULL, NULL);
 }
 
@@ -129,7 +119,7 @@ run_inspect(const struct command *command)
     int status;
 
     if (command->words_n != 1)
-        return usage("inspect wants ", "one URL");
+        return command_usage("inspect wants ", "one URL");
     url = client_encode(command->words[0]);
     if (url == NULL || asprintf(&target, "/inspect?url=%s", url) == -1) {
         mem_free(url);
@@ -184,19 +174,19 @@ take_explain_words(const struct command *command, char **target)
         if (parameter_of(word) != NULL) {
             name = parameter_of(word);
             if (++i == command->words_n)
-                return usage("explain wants more behind ", word);
+                return command_usage("explain wants more behind ", word);
             word = command->words[i];
         } else if (word[0] == '-') {
-            return usage("explain does not know ", word);
+            return command_usage("explain does not know ", word);
         } else if (has_url) {
-            return usage("explain takes one URL, not also ", word);
+            return command_usage("explain takes one URL, not also ", word);
         } else {
             has_url = true;
         }
         if (add_parameter(target, name, word) != OK)
             return EXIT_FAILURE;
     }
-    return has_url ? 0 : usage("explain wants ", "a URL");
+    return has_url ? 0 : command_usage("explain wants ", "a URL");
 }
 
 static int
@@ -218,7 +208,7 @@ run_status(const struct command *command, const char *id)
     uint64_t n;
 
     if (!slice_to_u64(slice_from_str(id), &n))
-        return usage("a purge's id is a number, not ", id);
+        return command_usage("a purge's id is a number, not ", id);
     (void)snprintf(target, sizeof(target), "/purge/%llu", (unsigned long long)n);
     return ask(command, "GET", target, NULL, show_purge_status);
 }
@@ -260,9 +250,9 @@ take_word(struct purge *purge, const char *word)
         return 0;
     }
     if (word[0] == '-' && member == NULL)
-        return usage("purge does not know ", word);
+        return command_usage("purge does not know ", word);
     if (member != NULL && purge->member != NULL && strcmp(member, purge->member) != 0)
-        return usage("one purge is of one kind; it cannot also be ", word);
+        return command_usage("one purge is of one kind; it cannot also be ", word);
     if (member != NULL) {
         purge->member = member;
         return 0;
@@ -270,9 +260,9 @@ take_word(struct purge *purge, const char *word)
     if (purge->member == NULL)
         purge->member = "files";
     if (strcmp(purge->member, "purge_everything") == 0)
-        return usage("--everything names it all; take away ", word);
+        return command_usage("--everything names it all; take away ", word);
     if (json_array_append_new(purge->items, json_string(word)) != 0)
-        return usage("this is not UTF-8: ", word);
+        return command_usage("this is not UTF-8: ", word);
     return 0;
 }
 
@@ -285,7 +275,7 @@ send_purge(const struct command *command, const struct purge *purge)
     int status = EXIT_FAILURE;
 
     if (purge->member == NULL || (!everything && json_array_size(purge->items) == 0))
-        return usage("purge wants to know ", "what");
+        return command_usage("purge wants to know ", "what");
     root =
         json_pack("{s:o, s:b}", purge->member, everything ? json_true() : json_incref(purge->items),
                   "soft", (int)purge->soft);
@@ -320,11 +310,8 @@ run_purge(const struct command *command)
 static const struct {
     const char *name;
     int (*run)(const struct command *command);
-} commands[] = {{"stats", run_stats},
-                {"purge", run_purge},
-                {"inspect", run_inspect},
-                {"explain", run_explain},
-                {"check", run_check}};
+} commands[] = {{"stats", run_stats},     {"purge", run_purge}, {"inspect", run_inspect},
+                {"explain", run_explain}, {"check", run_check}, {"ready", run_ready}};
 
 static int
 run(struct command *command, const char *name)
@@ -332,7 +319,7 @@ run(struct command *command, const char *name)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(command);
-    return usage("unknown command ", name);
+    return command_usage("unknown command ", name);
 }
 
 /* Takes --admin, --json, --help and --version out of the words, wherever they stand. -1: go on. */
@@ -359,7 +346,7 @@ take_options(struct command *command, int argc, char **argv)
         else if (strcmp(argv[i], "--admin") == 0 && i + 1 < argc)
             command->client.addr = argv[++i];
         else if (strcmp(argv[i], "--admin") == 0)
-            return usage("--admin wants ", "ADDR:PORT");
+            return command_usage("--admin wants ", "ADDR:PORT");
         else
             command->words[command->words_n++] = argv[i];
     }

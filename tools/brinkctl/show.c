@@ -62,8 +62,8 @@ print_duration(FILE *out, int64_t s)
     }
 }
 
-static void
-print_bytes(FILE *out, int64_t n)
+void
+show_bytes(FILE *out, int64_t n)
 {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
     double value = (double)n;
@@ -157,7 +157,7 @@ show_stats(const json_t *root, FILE *out)
         fprintf(out, "%-28s %14" PRId64 "  %s", name, (int64_t)json_integer_value(value), help);
         if (bytes && json_integer_value(value) >= 1024) {
             fprintf(out, " (");
-            print_bytes(out, (int64_t)json_integer_value(value));
+            show_bytes(out, (int64_t)json_integer_value(value));
             fprintf(out, ")");
         }
         fprintf(out, "\n");
@@ -223,7 +223,7 @@ print_variant(const json_t *variant, size_t i, FILE *out)
     size_t at;
 
     fprintf(out, "\nvariant %zu: status %" PRId64 ", ", i + 1, number(variant, "status"));
-    print_bytes(out, number(variant, "body_bytes"));
+    show_bytes(out, number(variant, "body_bytes"));
     fprintf(out, ", object %" PRId64 "\n  state  ", number(variant, "oid"));
     print_freshness(variant, out);
     json_object_foreach(vary, name, value)

@@ -10,6 +10,10 @@
 /* Text that may be anybody's, made fit for a terminal. */
 void show_text(FILE *out, struct slice text);
 
+/* "1.2 GB" */
+void show_bytes(FILE *out, int64_t n);
+
+void show_check(const json_t *root, FILE *out); /* one line of how far it is, or what it found */
 void show_stats(const json_t *root, FILE *out);
 void show_purge(const json_t *root, FILE *out);
 void show_purge_status(const json_t *root, FILE *out);
