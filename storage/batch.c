@@ -666,6 +666,24 @@ batch_free(struct writer *w)
     return close_attempt(w, rc, 0);
 }
 
+int
+batch_trim(struct writer *w)
+{
+    static const struct evict_need none;
+    int more = 0, rc = open_attempt(w);
+
+    if (rc != 0)
+        return rc;
+    w->rewritten_len = UINT64_MAX; /* survivors stay where they are */
+    rc = evict_make_room(w, &none);
+    if (rc == BATCH_MORE_ROOM) {
+        more = rc;
+        rc = 0; /* what was evicted is committed by itself */
+    }
+    rc = close_attempt(w, rc, 0);
+    return rc == 0 ? more : rc;
+}
+
 void
 batch_undo(struct writer *w)
 {

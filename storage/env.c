@@ -16,7 +16,8 @@ enum {
     META_PAGES = 2,
     PATH_LEN = 4096,
     LOCK_SLOT_LEN = 64, /* of a reader, in LMDB's lock file */
-    LOCK_HEAD_SLOTS = 3
+    LOCK_HEAD_SLOTS = 3,
+    SPARE_PAGES = 4096 /* for evicting from a file that is too long */
 };
 
 enum err
@@ -194,6 +195,12 @@ env_set_aside(const char *path, enum fault fault, const char *error, bool keep)
         "path=\"%s\" error=\"%s\" old=\"%s\" do=\"%s\"",
         fault_what(fault), path, error, to, fault_remedy(fault));
     return true;
+}
+
+bool
+env_is_too_long(const struct env *env)
+{
+    return env_file_pages(env) > env->map_pages;
 }
 
 bool
@@ -405,6 +412,17 @@ on_lmdb_assert(MDB_env *env, const char *what)
     mapfault_leave_mark(); /* LMDB aborts then */
 }
 
+/* LMDB maps no less than there is; deleting takes some pages more. */
+static int
+map_all(struct env *env)
+{
+    env->mapped_pages = env->map_pages;
+    if (!env_is_too_long(env))
+        return 0;
+    env->mapped_pages = env_file_pages(env) + SPARE_PAGES;
+    return mdb_env_set_mapsize(env->mdb, env->mapped_pages * RECORD_PAGE_LEN);
+}
+
 static int
 try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_max)
 {
@@ -422,19 +440,13 @@ try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_
         rc = reserve_lock_file(path, readers_max);
     if (rc == 0)
         rc = mdb_env_open(env->mdb, path, MDB_NOTLS | MDB_NORDAHEAD, 0640);
-    if (rc == 0 && env_file_pages(env) > env->map_pages)
-        rc = MDB_MAP_RESIZED; /* made with a larger size; LMDB would go on past ours */
+    if (rc == 0)
+        rc = map_all(env);
     if (rc == 0)
         rc = check_or_begin(env);
     if (rc != 0)
         env_close(env);
     return rc;
-}
-
-static bool
-is_unusable(int rc)
-{
-    return env_is_fatal(rc) || rc == MDB_MAP_RESIZED;
 }
 
 /* Some address of the map tells where it lies. */
@@ -447,7 +459,7 @@ find_map(const struct env *env)
     if (mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn) != 0)
         return;
     if (env_get(env, txn, 0, &header) == 0)
-        mapfault_map(header.ptr, env->map_pages * RECORD_PAGE_LEN);
+        mapfault_map(header.ptr, env->mapped_pages * RECORD_PAGE_LEN);
     mdb_txn_abort(txn);
 }
 
@@ -486,9 +498,8 @@ env_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_
 {
     int rc = try_open(env, path, size_len, readers_max);
 
-    if (is_unusable(rc)) {
-        if (!env_set_aside(path, fault_at_open(rc, ours), mdb_strerror(rc),
-                           rc != MDB_MAP_RESIZED)) {
+    if (env_is_fatal(rc)) {
+        if (!env_set_aside(path, fault_at_open(rc, ours), mdb_strerror(rc), true)) {
             (void)snprintf(why, why_cap,
                            "%s/data.mdb is not brink's and cannot be renamed: %s; move it away, or "
                            "set another path",
@@ -521,4 +532,59 @@ env_close(struct env *env)
     if (env->mdb != NULL)
         mdb_env_close(env->mdb);
     env->mdb = NULL;
+}
+
+/* --- a second file --- */
+
+static void
+new_name(const char *path, char out[PATH_LEN])
+{
+    (void)snprintf(out, PATH_LEN, "%s/data.mdb.new", path);
+}
+
+void
+env_remove_new(const char *path)
+{
+    char name[PATH_LEN];
+
+    new_name(path, name);
+    (void)unlink(name);
+}
+
+int
+env_begin_new(struct env *env, const char *path, uint64_t size_len)
+{
+    const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC | MDB_NOLOCK;
+    char name[PATH_LEN];
+    int rc = mdb_env_create(&env->mdb);
+
+    if (rc != 0)
+        return rc;
+    env_remove_new(path);
+    new_name(path, name);
+    env->header = (struct record_header){0};
+    env->map_pages = env->mapped_pages = size_len / RECORD_PAGE_LEN;
+    rc = mdb_env_set_mapsize(env->mdb, env->map_pages * RECORD_PAGE_LEN);
+    if (rc == 0)
+        rc = mdb_env_open(env->mdb, name, flags, 0640);
+    if (rc == 0)
+        rc = begin_new(env);
+    if (rc != 0) {
+        env_close(env);
+        env_remove_new(path);
+    }
+    return rc;
+}
+
+bool
+env_replace_by_new(const char *path)
+{
+    char from[PATH_LEN], to[PATH_LEN];
+
+    new_name(path, from);
+    (void)snprintf(to, sizeof(to), "%s/data.mdb", path);
+    if (rename(from, to) == -1)
+        return false;
+    env_sync_folder(path);
+    return true;
 }

@@ -42,6 +42,8 @@ fault_of(int rc, const struct env *env, const char *path)
         return FAULT_MAP_FULL;
     if (rc == MDB_PANIC)
         return FAULT_PANIC;
+    if (rc == MDB_MAP_RESIZED)
+        return FAULT_SMALLER;
     if (env_is_fatal(rc))
         return FAULT_DAMAGED;
     if (rc == ENOMEM)
@@ -57,8 +59,6 @@ fault_at_open(int rc, bool ours)
     switch (rc) {
     case MDB_VERSION_MISMATCH:
         return FAULT_VERSION;
-    case MDB_MAP_RESIZED:
-        return FAULT_SMALLER;
     case MDB_INCOMPATIBLE:
         return FAULT_FOREIGN;
     case MDB_INVALID: /* no LMDB file, or one whose roots are gone */

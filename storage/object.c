@@ -79,6 +79,7 @@ object_put(struct writer *w, uint64_t key, size_t len, void **out)
     unsigned append = key > w->last_key ? MDB_APPEND : 0;
     int rc = mdb_put(w->txn, w->store->env.dbi, &name, &value, MDB_RESERVE | append);
 
+    resize_touch(w->store, &w->store->resize, key >> RECORD_PIECE_BITS);
     if (rc == MDB_KEYEXIST) /* a transaction that was undone moved last_key: it is not exact */
         rc = mdb_put(w->txn, w->store->env.dbi, &name, &value, MDB_RESERVE);
     if (rc != 0)
@@ -107,6 +108,7 @@ object_delete_key(struct writer *w, uint64_t key)
     MDB_val name = {sizeof(key), &key};
     int rc = mdb_del(w->txn, w->store->env.dbi, &name, NULL);
 
+    resize_touch(w->store, &w->store->resize, key >> RECORD_PIECE_BITS);
     w->wrote |= rc == 0;
     return rc == MDB_NOTFOUND ? 0 : rc;
 }

@@ -101,14 +101,14 @@ queue_has_work(const struct writer *w)
     for (size_t i = 0; i < w->doomed_n; i++)
         if (w->doomed[i].slot == INDEX_NONE)
             return true;
-    return false;
+    return resize_has_work(w->store);
 }
 
 /* Does something wait for readers to leave, or for a pin? */
 static bool
 watches(const struct writer *w)
 {
-    return w->doomed_n > 0 || w->store->index.marked ||
+    return w->doomed_n > 0 || w->store->index.marked || w->store->resize.step != RESIZE_NONE ||
            atomic_load_explicit(&w->store->down, memory_order_relaxed) || w->pause_until_ms != 0;
 }
 

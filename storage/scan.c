@@ -11,18 +11,12 @@
 #include "storage/scan.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "base/log.h"
 #include "storage/mapfault.h"
 #include "storage/state.h"
 
-enum {
-    SCAN_STEPS_PER_TXN = 512,
-    NEAR_LEN = 4 * RECORD_PAGE_LEN, /* leaves that follow each other this closely are a run */
-    RUN_MIN = 8,
-    AHEAD_LEN = 512 << 10
-};
+enum { SCAN_STEPS_PER_TXN = 512 };
 
 void
 scan_init(struct scan *scan, struct store *store)
@@ -108,29 +102,8 @@ add_record(struct scan_result *result, uint64_t oid, struct slice value)
 struct walk {
     MDB_txn *txn;
     MDB_cursor *cursor;
-    uintptr_t page, ahead_end; /* of the last leaf; what was asked for ends there */
-    unsigned run_n;
+    struct ahead ahead;
 };
-
-/* A store of small objects is leaf after leaf, and the map has no read-ahead (other reads want
- * none): ask for what follows. */
-static void
-read_ahead(struct walk *walk, const void *value)
-{
-    uintptr_t page = (uintptr_t)value & ~(uintptr_t)(RECORD_PAGE_LEN - 1);
-
-    if (page == walk->page)
-        return;
-    walk->run_n = page > walk->page && page - walk->page <= NEAR_LEN ? walk->run_n + 1 : 0;
-    walk->page = page;
-    if (walk->run_n < RUN_MIN || (page < walk->ahead_end && walk->ahead_end - page <= AHEAD_LEN &&
-                                  walk->ahead_end - page > AHEAD_LEN / 2))
-        return;
-    if (walk->ahead_end <= page || walk->ahead_end - page > AHEAD_LEN)
-        walk->ahead_end = page;
-    (void)madvise((void *)walk->ahead_end, page + AHEAD_LEN - walk->ahead_end, MADV_WILLNEED);
-    walk->ahead_end = page + AHEAD_LEN;
-}
 
 static int
 seek(struct walk *walk, uint64_t from, uint64_t *out_key, struct slice *out_value)
@@ -142,7 +115,7 @@ seek(struct walk *walk, uint64_t from, uint64_t *out_key, struct slice *out_valu
         return rc;
     if (name.mv_size != sizeof(*out_key))
         return MDB_CORRUPTED;
-    read_ahead(walk, name.mv_data);
+    ahead_see(&walk->ahead, name.mv_data);
     memcpy(out_key, name.mv_data, sizeof(*out_key));
     *out_value = slice_of(value.mv_data, value.mv_size);
     return 0;

@@ -250,6 +250,8 @@ lock_and_open(struct store *store, char *why, size_t why_cap)
 
     if (rc == OK && mapfault_take_mark(store->path))
         (void)env_set_aside(store->path, FAULT_DAMAGED, "reading it ended the last run", true);
+    if (rc == OK)
+        env_remove_new(store->path); /* a crash left it */
     mapfault_watch(store->path);
     mapfault_own(true);
     if (rc == OK)
@@ -273,6 +275,8 @@ start(struct store *store, char *why, size_t why_cap)
         loaded = true; /* nothing is stored */
     loaded |= oid_next == 1;
     atomic_store_explicit(&store->ready, loaded, memory_order_release);
+    if (!down && env_is_too_long(&store->env))
+        resize_begin(store);
     rc = warm_start(&store->warm);
     if (rc == OK)
         rc = writer_start(store);
@@ -292,6 +296,7 @@ free_store(struct store **slot)
     struct store *store = *slot;
 
     *slot = NULL;
+    resize_stop(store);
     mapfault_forget();
     index_fini(&store->index);
     seen_fini(&store->seen);

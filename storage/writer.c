@@ -189,9 +189,8 @@ committed(struct writer *w)
     w->pause_until_ms = 0;
 }
 
-/* One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
-static int
-attempt(struct writer *w, int (*run)(struct writer *w))
+int
+writer_attempt(struct writer *w, int (*run)(struct writer *w))
 {
     int more, rc = mdb_txn_begin(w->store->env.mdb, NULL, 0, &w->txn);
 
@@ -278,6 +277,7 @@ forget_all(struct writer *w)
 {
     struct store *store = w->store;
 
+    resize_stop(store);
     clear_index(w);
     LIST_FOREACH (&w->puts, link) {
         struct store_put *put = CONTAINER_OF(link, struct store_put, link);
@@ -295,8 +295,8 @@ forget_all(struct writer *w)
     w->reserved_until = 0;
 }
 
-static void
-set_down(struct store *store, bool down)
+void
+writer_set_down(struct store *store, bool down)
 {
     atomic_store_explicit(&store->down, down, memory_order_release);
     STAT_SET(store_down, down);
@@ -325,12 +325,25 @@ reopen(struct writer *w)
                       why, sizeof(why));
     }
     if (rc == OK) {
-        set_down(store, false);
+        writer_set_down(store, false);
         LOG(INFO, store, "text=\"begun anew, empty\" path=\"%s\"", store->path);
         return;
     }
     LOG(ERROR, store_fault, "text=\"nothing is stored until this is mended\" error=\"%s\"", why);
     w->reopen_ms = queue_now_ms() + REOPEN_MS;
+}
+
+void
+writer_close_file(struct writer *w)
+{
+    struct store *store = w->store;
+
+    writer_set_down(store, true);
+    epoch_wait(&store->epoch);
+    scan_stop(&store->scan);
+    warm_lock_map(&store->warm);
+    reader_drop_txns(store);
+    env_close(&store->env);
 }
 
 /* The file cannot be used any more. Readers are let out and find nothing until there is a new one;
@@ -342,12 +355,7 @@ begin_anew(struct writer *w, int rc)
     enum fault fault = fault_of(rc, &store->env, store->path);
     bool keep = env_is_fatal(rc) && !w->disk_is_full;
 
-    set_down(store, true);
-    epoch_wait(&store->epoch);
-    scan_stop(&store->scan);
-    warm_lock_map(&store->warm);
-    reader_drop_txns(store);
-    env_close(&store->env);
+    writer_close_file(w);
     (void)env_set_aside(store->path, fault, failure_text(rc), keep);
     w->begins_anew = true;
     forget_all(w);
@@ -419,7 +427,7 @@ try_batch(struct writer *w)
     int rc;
 
     do
-        rc = attempt(w, batch_run);
+        rc = writer_attempt(w, batch_run);
     while (rc == BATCH_MORE_ROOM);
     if (rc != 0)
         note_failure(w, rc);
@@ -435,7 +443,7 @@ free_pages(struct writer *w)
 
     for (unsigned i = 0; i < 2 && !env_is_fatal(rc); i++) {
         epoch_wait(&w->store->epoch);
-        rc = attempt(w, batch_free);
+        rc = writer_attempt(w, batch_free);
         if (rc != 0)
             note_failure(w, rc);
     }
@@ -607,6 +615,7 @@ set_gauges(struct writer *w)
 
     share_note(store);
     STAT_SET(store_index_whole, store_is_ready(store));
+    STAT_SET(store_resizing, store->resize.step != RESIZE_NONE);
     STAT_SET(store_objects, store->index.live_n);
     STAT_SET(store_index_bytes, store->index.bytes_len);
     if (atomic_load_explicit(&store->down, memory_order_relaxed))
@@ -620,10 +629,22 @@ set_gauges(struct writer *w)
 }
 
 static void
+make_smaller(struct writer *w)
+{
+    int rc = 0;
+
+    if (!atomic_load_explicit(&w->store->down, memory_order_relaxed) && resize_has_work(w->store))
+        rc = resize_go_on(w);
+    if (rc != 0)
+        begin_anew(w, rc);
+}
+
+static void
 one_turn(struct writer *w)
 {
     merge_scan(w);
     turn(w);
+    make_smaller(w);
     purge_prune(&w->store->purges);
     index_reclaim(&w->store->index);
     set_gauges(w);

@@ -10,14 +10,15 @@
 struct env {
     MDB_env *mdb; /* NULL: closed */
     MDB_dbi dbi;
-    uint64_t map_pages;
+    uint64_t map_pages;          /* what the file may have */
+    uint64_t mapped_pages;       /* more when it is too long for its size, else the same */
     struct record_header header; /* as found on the disk; the writer's afterwards */
 };
 
-/* Open or create `path`/data.mdb. A damaged or foreign file, or one from before the store was made
- * smaller, is set aside first. `ours`: the folder was a store's before. `why`: one line on failure.
- * Errors: ERR_STORE_IO: the disk is full or broken, another time it may go; ERR_SYSTEM: it is not
- * permitted; ERR_NOMEM. */
+/* Open or create `path`/data.mdb. A damaged or foreign file is set aside first. One that is longer
+ * than size_len is opened as it is (storage/resize.h). `ours`: the folder was a store's before.
+ * `why`: one line on failure. Errors: ERR_STORE_IO: the disk is full or broken, another time it may
+ * go; ERR_SYSTEM: it is not permitted; ERR_NOMEM. */
 MUST_USE enum err env_open(struct env *env, const char *path, uint64_t size_len,
                            unsigned readers_max, bool ours, char *why, size_t why_cap);
 void env_close(struct env *env);
@@ -28,6 +29,13 @@ void env_close(struct env *env);
 bool env_set_aside(const char *path, enum fault fault, const char *error, bool keep);
 
 bool env_has_file(const char *path);
+bool env_is_too_long(const struct env *env);
+
+/* A second file, data.mdb.new, empty: of one thread, and nothing in it survives a crash of the
+ * system before it is flushed. `env` gets its header. LMDB's codes. */
+MUST_USE int env_begin_new(struct env *env, const char *path, uint64_t size_len);
+bool env_replace_by_new(const char *path); /* both are closed: it takes the first one's place */
+void env_remove_new(const char *path);     /* it is closed, or not there */
 
 /* Blocks for so many pages behind the end of the file, within the map, so that a transaction finds
  * room even when the disk is full. ENOSPC and the like, or 0. */

@@ -24,7 +24,8 @@ struct env;
           "put it back where it belongs, and set another store.path")                              \
     FAULT(VERSION, "the store's file has the layout of another version",                           \
           "go back to that version to have it read")                                               \
-    FAULT(SMALLER, "the store was made smaller than its file", "nothing")                          \
+    FAULT(SMALLER, "the store was made smaller, and its disk has no room for the move",            \
+          "nothing now; another time free room first: what fits is kept then")                     \
     FAULT(MEMORY, "there was no memory for a transaction of the store",                            \
           "give the process more memory, or lower its limits")
 

@@ -7,6 +7,7 @@
 #include "storage/index.h"
 #include "storage/purge.h"
 #include "storage/reader.h"
+#include "storage/resize.h"
 #include "storage/scan.h"
 #include "storage/seen.h"
 #include "storage/share.h"
@@ -35,6 +36,7 @@ struct store {
     struct purge_set purges;
     struct writer writer;
     struct scan scan;
+    struct resize resize;
     struct warm warm;
     struct check check;
 };

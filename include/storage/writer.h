@@ -164,6 +164,13 @@ void writer_fini(struct store *store); /* when nobody is left who could wake it 
 void writer_wake(struct store *store);
 void writer_tell(struct store *store); /* the scan has found something */
 
+/* The thread's. One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
+MUST_USE int writer_attempt(struct writer *w, int (*run)(struct writer *w));
+void writer_set_down(struct store *store, bool down);
+/* Readers are let out and find nothing, the warm threads are kept off the map, until
+ * warm_unlock_map and writer_set_down. */
+void writer_close_file(struct writer *w);
+
 /* Any thread. False: the queue is full (never for queue_len 0). */
 MUST_USE bool writer_append(struct store *store, struct op *op);
 void writer_append_call(struct store *store, struct purge_call *call);
@@ -172,6 +179,7 @@ void writer_append_call(struct store *store, struct purge_call *call);
 enum { BATCH_NO_ROOM = -1, BATCH_MORE_ROOM = -2, BATCH_NOMEM = -3 };
 MUST_USE int batch_run(struct writer *w);
 MUST_USE int batch_free(struct writer *w); /* only evict */
+MUST_USE int batch_trim(struct writer *w); /* only evict, until the limit is kept */
 void batch_undo(struct writer *w);         /* the transaction is gone */
 void batch_apply(struct writer *w);        /* it is committed */
 

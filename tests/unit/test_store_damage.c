@@ -269,26 +269,6 @@ an_unusable_file_is_set_aside(void **state)
     }
 }
 
-static void
-a_smaller_size_begins_anew_a_larger_one_goes_on(void **state)
-{
-    struct store *store;
-    char path[256];
-
-    (void)state;
-    make_store(path, sizeof(path), 100); /* 5 MB */
-    store = help_open(path, 32 * MIB);
-    assert_int_equal(found_of(store, 100), 100);
-    store_close(&store);
-    store = help_open(path, 4 * MIB);
-    assert_int_equal(found_of(store, 100), 0);
-    assert_false(has_file(path, "data.mdb.bad-")); /* not kept: the point is to use less */
-    put_some(store, 10);
-    assert_true(file_len(path) <= 4 * MIB);
-    store_close(&store);
-    help_remove_folder(path);
-}
-
 /* Bytes of records changed on the disk: dropped when they are looked at, others stay. */
 static void
 damaged_objects_are_dropped_alone(void **state)
@@ -582,7 +562,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unusable_file_is_set_aside),
-        cmocka_unit_test(a_smaller_size_begins_anew_a_larger_one_goes_on),
         cmocka_unit_test(damaged_objects_are_dropped_alone),
         cmocka_unit_test(a_damaged_body_shows_in_a_check),
         cmocka_unit_test(a_file_that_breaks_in_use_is_replaced),
