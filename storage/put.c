@@ -98,10 +98,13 @@ is_too_large(const struct store_put *put, uint64_t more_len)
 }
 
 static enum err
-refuse(struct store_put *put)
+refuse(struct store_put *put, bool too_large)
 {
     if (!is_dead(put)) {
-        STAT_INC(store_puts_refused);
+        if (too_large)
+            STAT_INC(store_too_large);
+        else
+            STAT_INC(store_puts_refused);
         atomic_store_explicit(&put->dead, true, memory_order_relaxed);
     }
     return ERR_STORE_FULL;
@@ -115,10 +118,10 @@ store_put_block(struct store_put *put, struct block *block, struct store_done do
     ASSERT_TAG(put, PUT_TAG);
     ASSERT(block->len == BLOCK_FULL_LEN && !put->ended);
     if (is_dead(put) || is_too_large(put, block->len))
-        return refuse(put);
+        return refuse(put, true);
     op = op_new(put, OP_PIECE, 0);
     if (op == NULL)
-        return refuse(put);
+        return refuse(put, false);
     op->n = put->pieces_n; /* its place */
     op->done = done;
     if (!submit(put, op, block))
@@ -177,7 +180,7 @@ store_put_end(struct store_put *put, const struct store_record *record, struct b
     ASSERT_TAG(put, PUT_TAG);
     ASSERT(!put->ended && rest_len <= BLOCK_FULL_LEN);
     if (is_dead(put) || is_too_large(put, rest_len) || !record_fits(put, record))
-        return refuse(put);
+        return refuse(put, is_too_large(put, rest_len));
     op = op_with_record(put, OP_END, record);
     if (op == NULL)
         return ERR_NOMEM;
@@ -198,7 +201,7 @@ store_put_update(struct store_put *put, uint64_t oid, const struct store_record 
     ASSERT_TAG(put, PUT_TAG);
     ASSERT(!put->ended && put->pieces_n == 0);
     if (!record_fits(put, record))
-        return refuse(put);
+        return refuse(put, false);
     op = op_with_record(put, OP_UPDATE, record);
     if (op == NULL)
         return ERR_NOMEM;

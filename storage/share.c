@@ -1,6 +1,7 @@
 /* Shares of the room: from the settings into the index, and their figures out of it. */
 #include "storage/share.h"
 
+#include "storage/evict.h"
 #include "storage/state.h"
 
 enum err
@@ -34,6 +35,10 @@ share_note(struct store *store)
         const struct index_list *list = &store->index.lists[i];
         struct share_figures *figures = &store->shares[i];
 
+        atomic_store_explicit(
+            &figures->own_len,
+            sieve_share(&store->index, i, evict_limit_max(&store->env) * RECORD_PAGE_LEN),
+            memory_order_relaxed);
         atomic_store_explicit(&figures->objects, list->n, memory_order_relaxed);
         atomic_store_explicit(&figures->used_len, list->room * RECORD_ROOM_UNIT,
                               memory_order_relaxed);
@@ -49,7 +54,7 @@ store_share_usage(const struct store *store, uint32_t group, struct store_usage 
 
     ASSERT_TAG(store, STORE_TAG);
     *out = (struct store_usage){
-        .percent = store->index.lists[i].percent,
+        .own_len = atomic_load_explicit(&figures->own_len, memory_order_relaxed),
         .objects = atomic_load_explicit(&figures->objects, memory_order_relaxed),
         .used_len = atomic_load_explicit(&figures->used_len, memory_order_relaxed),
         .evictions = atomic_load_explicit(&figures->evictions, memory_order_relaxed),

@@ -10,6 +10,7 @@ enum config_kind {
     KIND_duration,
     KIND_seconds,
     KIND_count,
+    KIND_percent,
     KIND_flag,
     KIND_choice,
     KIND_text,

@@ -104,7 +104,8 @@ MUST_USE enum err
 fill_on_room(struct fill *fill, struct loop *loop, void (*resume)(void *arg), void *arg);
 void fill_finish(struct fill *fill);
 void fill_fail(struct fill *fill, enum err rc, const char *why);
-bool fill_is_read(struct fill *fill); /* by anybody */
+bool fill_is_read(struct fill *fill);   /* by anybody */
+bool fill_is_shared(struct fill *fill); /* by more than one */
 /* The same as fill_fail, unless somebody reads it: then false, and it is as it was. */
 bool fill_fail_unread(struct fill *fill, enum err rc, const char *why);
 void fill_note_status(struct fill *fill, unsigned status); /* of the answer it fails for */

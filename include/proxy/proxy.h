@@ -11,12 +11,18 @@
 #include "proxy/watch.h"
 #include "storage/store.h"
 
+/* From which request on a response is stored. */
+enum site_store_on { SITE_STORE_ON_FIRST, SITE_STORE_ON_SECOND };
+
 struct site_settings {
     const char *name;
     const char *const
         *hosts; /* authorities it answers for, lower case, no default port; none: any */
     size_t hosts_n;
-    unsigned origin; /* position in proxy_settings.origins */
+    unsigned origin;        /* position in proxy_settings.origins */
+    uint32_t group;         /* of its name: whose share of the store it fills */
+    unsigned share_percent; /* 0: none of its own */
+    unsigned store_on;      /* enum site_store_on */
     struct cache_settings cache;
     bool early_hints;            /* links of what is validated go out as 103 meanwhile */
     uint32_t hit_for_miss_s;     /* how long a key is remembered as not storable */

@@ -6,7 +6,7 @@
 
 /* For any thread to read; the writer's to write. */
 struct share_figures {
-    atomic_uint_fast64_t objects, used_len, evictions;
+    atomic_uint_fast64_t own_len, objects, used_len, evictions;
 };
 
 /* The settings' shares become partitions of the empty index. ERR_RANGE, and `why` one line. */

@@ -80,7 +80,7 @@ bool store_wait_ready(struct store *store, unsigned wait_ms); /* is it, after so
 uint64_t store_object_max_len(const struct store *store);     /* the largest body it takes */
 
 struct store_usage {
-    unsigned percent; /* of the room is its own */
+    uint64_t own_len; /* bytes of the room that are its own */
     uint64_t objects;
     uint64_t used_len;  /* bytes in pages and leaves, pieces on their way in included */
     uint64_t evictions; /* since the start */

@@ -23,6 +23,7 @@ cache_key_build(struct arena *arena, struct slice scheme, struct slice host, str
     }
     out->text = slice_of(buf, len);
     out->hash = store_hash(out->text);
+    out->group = 0;
     return OK;
 }
 

@@ -120,16 +120,28 @@ on_readyz(struct admin *admin, struct httpd_request *request)
         httpd_answer(&request, 200, type_text, SLICE("ready\n"));
 }
 
+static struct metrics_sites
+shares_of(const struct admin *admin)
+{
+    const struct proxy_settings *proxy = &admin->config->proxy;
+
+    return (struct metrics_sites){admin->store, proxy->sites, proxy->sites_n};
+}
+
 static void
 print_metrics(struct admin *admin, FILE *out)
 {
-    metrics_print_prometheus(out, admin->started_s);
+    struct metrics_sites sites = shares_of(admin);
+
+    metrics_print_prometheus(&sites, out, admin->started_s);
 }
 
 static void
 print_stats(struct admin *admin, FILE *out)
 {
-    metrics_print_json(out, admin->started_s, loop_wall_s());
+    struct metrics_sites sites = shares_of(admin);
+
+    metrics_print_json(&sites, out, admin->started_s, loop_wall_s());
 }
 
 static void

@@ -214,6 +214,63 @@ check_site_targeted(struct config_load *load, size_t i)
     site->settings.cache.targeted_fields_n = site->targeted_fields.n;
 }
 
+/* Appends to a list of names in a message; what does not fit is left out. */
+static void
+add_name(char *list, size_t cap, const char *name, unsigned percent)
+{
+    size_t len = strlen(list);
+
+    (void)snprintf(list + len, cap - len, "%s\"%s\" %u%%", len == 0 ? "" : ", ", name, percent);
+}
+
+/* The shares of all sites, into the store's settings. Names stand for groups in the store, by a
+ * hash of 32 bits. */
+static void
+check_shares(struct config_load *load)
+{
+    struct store_share *shares = config_load_array(load, load->sites_n, sizeof(*shares));
+    struct store_settings *store = &load->config->store;
+    char names[512] = "";
+    unsigned sum = 0, last = 0;
+
+    if (shares == NULL)
+        return;
+    for (size_t i = 0; i < load->sites_n; i++) {
+        const struct site_settings *site = &load->sites[i].settings;
+
+        if (site->share_percent == 0)
+            continue;
+        for (size_t j = 0; j < store->shares_n; j++)
+            if (shares[j].group == site->group)
+                config_load_fault(load, load->site_lines[i],
+                                  "site \"%s\" has the name of another with a share, or one that "
+                                  "the store cannot tell from it; give it another name",
+                                  site->name);
+        add_name(names, sizeof(names), site->name, site->share_percent);
+        sum += site->share_percent;
+        last = load->site_lines[i];
+        shares[store->shares_n++] = (struct store_share){site->group, site->share_percent};
+    }
+    store->shares = shares;
+    if (sum > 100)
+        config_load_fault(load, last,
+                          "the shares of sites %s are %u%% together; give away 100%% at "
+                          "most",
+                          names, sum);
+}
+
+static void
+check_site_admission(struct config_load *load, size_t i)
+{
+    const struct site_settings *site = &load->sites[i].settings;
+
+    if (site->store_on == SITE_STORE_ON_SECOND && load->config->store.seen_len == 0)
+        config_load_fault(load, load->site_lines[i],
+                          "site \"%s\" stores at the second request, and nothing remembers the "
+                          "first: seen_memory is 0; raise it, or take store_on away",
+                          site->name);
+}
+
 void
 config_load_check_sites(struct config_load *load)
 {
@@ -228,6 +285,8 @@ config_load_check_sites(struct config_load *load)
         check_site_key_fields(load, i);
         check_site_cookies(load, i);
         check_site_target(load, i);
+        check_site_admission(load, i);
+        load->sites[i].settings.group = store_group(slice_from_str(load->sites[i].settings.name));
         load->sites[i].settings.cache.status_ttls = load->sites[i].status_ttls.items;
         load->sites[i].settings.cache.status_ttls_n = load->sites[i].status_ttls.n;
         load->sites[i].settings.hosts = load->sites[i].hosts.items;
@@ -236,6 +295,7 @@ config_load_check_sites(struct config_load *load)
         load->sites[i].settings.upgrades_n = load->sites[i].upgrades.n;
         settings[i] = load->sites[i].settings;
     }
+    check_shares(load);
     load->config->proxy.sites = settings;
     load->config->proxy.sites_n = load->sites_n;
 }

@@ -35,6 +35,7 @@ static const struct {
     [KIND_duration] = {"duration", "write a number with a unit, such as 250ms, 3s or 5m", 4, false},
     [KIND_seconds] = {"duration", "write a number with a unit, such as 30s, 1h or 1d", 4, false},
     [KIND_count] = {"number", "write a whole number", 4, false},
+    [KIND_percent] = {"percentage", "write a whole number with a sign, such as 20%", 4, false},
     [KIND_flag] = {"yes/no", "write yes or no", sizeof(bool), false},
     [KIND_choice] = {"choice", "", 4, false},
     [KIND_text] = {"text", "write a text without control characters", sizeof(char *), false},
@@ -121,6 +122,10 @@ parse_number(enum config_kind kind, struct slice text, uint64_t *out)
         if (rc == OK)
             *out /= 1000;
         return rc;
+    case KIND_percent:
+        if (text.len == 0 || text.ptr[text.len - 1] != '%')
+            return ERR_SYNTAX;
+        return slice_to_u64(slice_first(text, text.len - 1), out) ? OK : ERR_SYNTAX;
     default:
         return slice_to_u64(text, out) ? OK : ERR_SYNTAX;
     }
@@ -249,6 +254,7 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
     case KIND_duration:
     case KIND_seconds:
     case KIND_count:
+    case KIND_percent:
         return set_number(directive, field, values[0], why, why_cap);
     case KIND_flag:
         return set_flag(directive, field, values[0], why, why_cap);
@@ -299,7 +305,8 @@ static void
 print_directive(const struct config_directive *directive, FILE *out)
 {
     bool ranged = directive->kind == KIND_bytes || directive->kind == KIND_duration ||
-                  directive->kind == KIND_seconds || directive->kind == KIND_count;
+                  directive->kind == KIND_seconds || directive->kind == KIND_count ||
+                  directive->kind == KIND_percent;
 
     fprintf(out, "%s%s%s\n", config_section_name(directive->section),
             directive->section == SECTION_global ? "" : ".", directive->name);

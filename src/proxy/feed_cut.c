@@ -65,7 +65,7 @@ open_ahead(struct feed *feed)
     struct feed_cut *cut = feed->cut;
     struct slice text = slice_of(
         cut->key, cut->key_len + partial_suffix(&cut->master, cut->next, cut->key + cut->key_len));
-    struct store_key key = {.hash = store_hash(text), .text = text};
+    struct store_key key = {.hash = store_hash(text), .text = text, .group = feed->site->group};
     bool created;
 
     if (is_stored(feed, &key) ||

@@ -66,8 +66,13 @@ note_storability(struct feed *feed, enum cache_reason reason)
         unstorable_forget(table, &hash);
         return;
     }
-    STAT_INC(cache_unstorable);
     cache_reason_count(reason);
+    if (reason == REASON_FIRST_REQUEST) { /* the next one's can */
+        STAT_INC(store_not_admitted);
+        unstorable_forget(table, &hash);
+        return;
+    }
+    STAT_INC(cache_unstorable);
     unstorable_note(table, &hash, reason, loop_now_ms(), feed->site->hit_for_miss_s);
 }
 
@@ -106,6 +111,20 @@ admit(struct feed *feed, const struct http_response *response, int64_t now_s,
                       now_s, out);
 }
 
+/* A site may store only what is asked for again, so that what is asked for once takes no room from
+ * others. Several who wait for one fetch have asked more than once, and what is stored already is
+ * kept. */
+static bool
+is_wanted_again(const struct feed *feed)
+{
+    bool seen;
+
+    if (feed->site->store_on == SITE_STORE_ON_FIRST || feed->pass || feed->stale_oid != 0)
+        return true;
+    seen = store_seen(feed->proxy->shared->store, fill_key(feed->fill));
+    return seen || fill_is_shared(feed->fill);
+}
+
 /* A body of this length may be too large for one object, or to be waited for. RFC 9111 section 3.3.
  */
 static void
@@ -124,6 +143,7 @@ judge_length(struct feed *feed, const struct http_response *response, struct fil
         STAT_INC(partial_objects);
     } else if (too_large) {
         head->reason = REASON_TOO_LARGE;
+        STAT_INC(store_too_large);
     }
 }
 
@@ -150,6 +170,8 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
         rc = add_secondary_keys(feed, response, head);
     if (rc == OK && head->reason == REASON_STORED && was_purged(feed, head))
         head->reason = REASON_PURGED_MEANWHILE;
+    if (rc == OK && head->reason == REASON_STORED && !is_wanted_again(feed))
+        head->reason = REASON_FIRST_REQUEST;
     if (head->reason != REASON_STORED)
         fresh_describe_unstored(response, now_s, &head->object);
     find_length(feed, response, head);

@@ -51,6 +51,7 @@ feed_place(struct feed *feed, const struct http_response *response, struct fill_
         return OK; /* as nearly always */
     rc = cache_key_build(&feed->arena, feed->scheme, feed->host, feed->request.path,
                          feed->request.query, &own);
+    own.group = feed->site->group;
     key = own;
     if (rc == OK && rule.len > 0)
         rc = cache_search_key(&feed->arena, rule, own.text, &key);

@@ -485,6 +485,17 @@ fill_is_read(struct fill *fill)
 }
 
 bool
+fill_is_shared(struct fill *fill)
+{
+    bool shared;
+
+    (void)pthread_mutex_lock(&fill->lock);
+    shared = !list_empty(&fill->readers) && fill->readers.next != fill->readers.prev;
+    (void)pthread_mutex_unlock(&fill->lock);
+    return shared;
+}
+
+bool
 fill_fail_unread(struct fill *fill, enum err rc, const char *why)
 {
     bool read;

@@ -90,7 +90,8 @@ fill_new(struct fill_table *table, const struct store_key *key, struct slice key
     list_init(&fill->link);
     if (key->text.len > 0)
         memcpy(fill + 1, key->text.ptr, key->text.len);
-    fill->key = (struct store_key){.hash = key->hash, .text = slice_of(fill + 1, key->text.len)};
+    fill->key = (struct store_key){
+        .hash = key->hash, .text = slice_of(fill + 1, key->text.len), .group = key->group};
     fill->keyed = slice_of((char *)(fill + 1) + key->text.len, keyed.len);
     if (keyed.len > 0)
         memcpy((char *)(fill + 1) + key->text.len, keyed.ptr, keyed.len);

@@ -24,7 +24,8 @@ struct slices {
     void *arg;
     struct spot here, ahead;
     size_t key_len; /* of the master's */
-    char *key;      /* with room for a slice's */
+    uint32_t group;
+    char *key; /* with room for a slice's */
 };
 
 enum err
@@ -43,6 +44,7 @@ slices_begin(struct arena *arena, struct proxy *proxy, const struct slice_plan *
     slices->arg = arg;
     slices->key = (char *)(slices + 1);
     slices->key_len = key_len;
+    slices->group = plan->key->group;
     memcpy(slices->key, plan->key->text.ptr, key_len);
     *out = slices;
     return OK;
@@ -78,7 +80,7 @@ key_of(struct slices *slices, uint64_t number)
                  partial_suffix(slices->plan.master, number, slices->key + slices->key_len);
     struct slice text = slice_of(slices->key, len);
 
-    return (struct store_key){.hash = store_hash(text), .text = text};
+    return (struct store_key){.hash = store_hash(text), .text = text, .group = slices->group};
 }
 
 static bool

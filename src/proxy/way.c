@@ -73,6 +73,7 @@ way_begin(struct arena *arena, const struct site_settings *site, struct slice sc
         rc = cache_target_apply(arena, &site->target, &http->path, &http->query);
     if (rc == OK)
         rc = cache_key_build(arena, scheme, host, http->path, http->query, &out->key);
+    out->key.group = site->group;
     out->keyed = SLICE_NONE;
     cachectl_parse(&http->fields, &out->cc);
     out->kind = lookup_classify(http, &out->reason);
@@ -138,6 +139,7 @@ way_find(struct search_rules *rules, struct store_reader *reader, struct arena *
     *out = finding;
     *question = in_class;
     question->key = key;
+    common.key.group = key->group;
     *key = common.key;
 }
 

@@ -95,6 +95,8 @@ every_kind_is_read(void **state)
                   "site \"www\" {\n"
                   "  hosts = {\"WWW.Example.com:80\", \"example.com:8080\"}\n"
                   "  default_ttl = 1h\n"
+                  "  share = 25%\n"
+                  "  store_on = second\n"
                   "  status_ttl = {\"404=1m\", \"5xx = 2s\"}\n"
                   "  heuristic = no\n"
                   "  targeted_fields = {\"Edge-Cache-Control\", \"CDN-Cache-Control\"}\n"
@@ -137,6 +139,12 @@ every_kind_is_read(void **state)
     assert_string_equal(site->hosts[0], "www.example.com");
     assert_string_equal(site->hosts[1], "example.com:8080");
     assert_int_equal(site->cache.default_ttl_s, 3600);
+    assert_int_equal(site->share_percent, 25);
+    assert_int_equal(site->store_on, SITE_STORE_ON_SECOND);
+    assert_int_equal(site->group, store_group(SLICE("www")));
+    assert_int_equal(config->store.shares_n, 1);
+    assert_int_equal(config->store.shares[0].percent, 25);
+    assert_int_equal(config->store.shares[0].group, site->group);
     assert_int_equal(site->cache.status_ttls_n, 2);
     assert_int_equal(site->cache.status_ttls[0].status, 404);
     assert_int_equal(site->cache.status_ttls[0].ttl_s, 60);
@@ -226,6 +234,19 @@ faults_name_line_and_remedy(void **state)
          "conf:1: default_ttl = 1500ms is not a duration; write a number with a unit, such as 30s, "
          "1h "
          "or 1d\n"},
+        {"a share without its sign", "site \"a\" { share = 20 }\n" ORIGIN,
+         "conf:1: share = 20 is not a percentage; write a whole number with a sign, such as 20%\n"},
+        {"a share that is more than all", "site \"a\" { share = 101% }\n" ORIGIN,
+         "conf:1: share = 101% is out of range; give 0% to 100%\n"},
+        {"shares that are more than all",
+         "site \"a\" { hosts = \"a.test\" share = 60% }\nsite \"b\" { hosts = \"b.test\" }\n"
+         "site \"c\" { hosts = \"c.test\" share = \"41%\" }\n" ORIGIN,
+         "conf:3: the shares of sites \"a\" 60%, \"c\" 41% are 101% together; give away 100% at "
+         "most\n"},
+        {"the second request without a memory of the first",
+         "store { seen_memory = 0 }\nsite \"a\" { store_on = second }\n" ORIGIN,
+         "conf:2: site \"a\" stores at the second request, and nothing remembers the first: "
+         "seen_memory is 0; raise it, or take store_on away\n"},
         {"a size out of range", "line_max = 1GB // c\n" ORIGIN,
          "conf:1: line_max = 1GB is out of range; give 256 to 64KB\n"},
         {"a size past 64 bits", "line_max = 99999999999TB\n" ORIGIN,

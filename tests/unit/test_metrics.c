@@ -22,9 +22,9 @@ printed(bool json)
 
     assert_non_null(out);
     if (json)
-        metrics_print_json(out, 1000, 1060);
+        metrics_print_json(&(struct metrics_sites){0}, out, 1000, 1060);
     else
-        metrics_print_prometheus(out, 1000);
+        metrics_print_prometheus(&(struct metrics_sites){0}, out, 1000);
     assert_int_equal(fclose(out), 0);
     return text;
 }

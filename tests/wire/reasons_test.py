@@ -236,6 +236,11 @@ def too_large(origin, edge):
     return answered(origin, edge, FRESH, body=b"x" * 100_000)
 
 
+@scenario("FIRST_REQUEST", settings={"site.store_on": "second"})
+def first_request(origin, edge):
+    return answered(origin, edge, FRESH)
+
+
 @scenario("STORE_BUSY", settings={"store.queue": "1MB", "fill_window": "64MB"})
 def store_busy(origin, edge):
     return answered(origin, edge, FRESH, body=b"x" * 8_000_000)

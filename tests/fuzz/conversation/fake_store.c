@@ -104,6 +104,18 @@ store_object_max_len(const struct store *store)
     return BODY_MAX;
 }
 
+uint32_t
+store_group(struct slice name)
+{
+    return 1 + (uint32_t)(name.len & 7);
+}
+
+bool
+store_seen(struct store *store, const struct store_key *key)
+{
+    return (key->hash.lo & 1) != 0;
+}
+
 /* --- objects --- */
 
 static struct object *
