@@ -9,13 +9,7 @@
 #include "base/log.h"
 #include "storage/store.h"
 
-enum {
-    SCAN_WAIT_MS = 300000,
-    POLL_US = 20000,
-    POLLS_MAX = 1500,
-    EMPTY_PAGES_MAX = 40, /* of a store without objects */
-    LIST_PAGES_PART = 256 /* of the file: the list of free pages, 8 bytes each, twice at most */
-};
+enum { SCAN_WAIT_MS = 300000, POLL_US = 20000, POLLS_MAX = 1500, READERS_MAX = 4 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
@@ -87,26 +81,59 @@ records_left(const char *folder)
     return rc == 0 ? stat.ms_entries : UINT64_MAX;
 }
 
+static struct store *
+open_store(const char *folder, uint64_t size_len)
+{
+    struct store_settings settings = {.path = folder,
+                                      .size_len = size_len,
+                                      .readers_max = READERS_MAX,
+                                      .scan_wait_ms = SCAN_WAIT_MS,
+                                      .batch_ms = 5};
+    struct store *store;
+    char why[512];
+
+    if (store_open(&settings, &store, why, sizeof(why)) != OK) {
+        (void)fprintf(stderr, "%s\n", why);
+        exit(2);
+    }
+    return store;
+}
+
+/* What was removed goes slice by slice, and a later start goes on with it: until nothing is left,
+ * or what is left becomes no less. */
+static bool
+comes_to_nothing(const char *folder, uint64_t size_len)
+{
+    struct store_purge turn = {.kind = STORE_PURGE_KEY, .text = SLICE("nothing")};
+    uint64_t left = records_left(folder), before = UINT64_MAX;
+
+    while (left > 1 && left < before) {
+        struct store *store = open_store(folder, size_len);
+
+        if (!purge(store, turn) || !purge(store, turn)) /* two turns of the writer */
+            return false;
+        store_close(&store);
+        before = left;
+        left = records_left(folder);
+    }
+    printf("left=%" PRIu64 " ", left);
+    return left <= 1; /* the header */
+}
+
 int
 main(int argc, char **argv)
 {
-    struct store_settings settings = {
-        .readers_max = 4, .scan_wait_ms = SCAN_WAIT_MS, .batch_ms = 5};
+    struct store_check found = {0};
     struct store *store;
-    struct store_check found;
-    char why[512];
+    uint64_t size_len;
     bool right;
 
-    if (argc < 3 || slice_to_bytes(slice_from_str(argv[2]), &settings.size_len) != OK) {
+    if (argc < 3 || slice_to_bytes(slice_from_str(argv[2]), &size_len) != OK) {
         (void)fprintf(stderr, "usage: soak-check FOLDER SIZE [empty]\n");
         return 2;
     }
-    settings.path = argv[1];
     log_set_level(LOG_WARN);
-    if (store_open(&settings, &store, why, sizeof(why)) != OK) {
-        (void)fprintf(stderr, "%s\n", why);
-        return 2;
-    }
+    store = open_store(argv[1], size_len);
     right = store_wait_ready(store, SCAN_WAIT_MS) && check(store, &found);
     printf("objects=%" PRIu64 " bytes=%" PRIu64 " bad=%" PRIu64 " used=%" PRIu64 " free=%" PRIu64
            " file=%" PRIu64 " ",
@@ -114,13 +141,9 @@ main(int argc, char **argv)
            found.file_pages);
     if (right && argc > 3)
         right = purge_all(store);
-    store_close(&store); /* deletes what was removed and still lies there */
-    if (right && argc > 3) {
-        uint64_t left = records_left(argv[1]);
-
-        printf("left=%" PRIu64 " ", left);
-        right = left <= 1;
-    }
+    store_close(&store);
+    if (right && argc > 3)
+        right = comes_to_nothing(argv[1], size_len);
     printf("right=%d\n", right);
     return right ? 0 : 1;
 }

@@ -1,6 +1,6 @@
-/* bench-floor: the least a server can do. One epoll loop writes one canned 1 KiB answer for each
- * blank line it reads, and parses nothing. tools/bench takes it as the floor that the CPU time of
- * a hit is compared with, and a second one as the origin of the misses.
+/* bench-floor [BYTES]: the least a server can do. One epoll loop writes one canned answer with a
+ * body of BYTES (1 KiB) for each blank line it reads, and parses nothing. tools/bench takes it as
+ * the floor that the CPU time of a hit is compared with, and others as the origins of the misses.
  *
  * It measures, it does not serve: a client that does not read what it asked for is dropped. */
 #include <errno.h>
@@ -17,14 +17,15 @@
 
 enum {
     BODY_LEN = 1024,
+    BODY_LEN_MAX = 1 << 20,
     HEAD_LEN_MAX = 512,
     CONN_MAX = 4096, /* file descriptors, which index the table below */
     EVENT_MAX = 256,
     READ_LEN = 16384,
 };
 
-static char answer[HEAD_LEN_MAX + BODY_LEN];
-static size_t answer_len;
+static char answer[HEAD_LEN_MAX + BODY_LEN_MAX];
+static size_t answer_len, body_len = BODY_LEN;
 static unsigned char seen[CONN_MAX]; /* bytes of "\r\n\r\n" seen last on this connection */
 
 static void
@@ -47,12 +48,12 @@ make_answer(void)
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
     head_len = snprintf(answer, HEAD_LEN_MAX,
                         "HTTP/1.1 200 OK\r\nServer: bench-floor\r\nDate: %s\r\n"
-                        "Content-Type: text/plain\r\nContent-Length: %d\r\n"
+                        "Content-Type: text/plain\r\nContent-Length: %zu\r\n"
                         "Cache-Control: max-age=86400\r\nETag: \"bench\"\r\n\r\n",
-                        date, BODY_LEN);
-    for (int i = 0; i < BODY_LEN; i++)
-        answer[head_len + i] = (char)('a' + i % 26);
-    answer_len = (size_t)head_len + BODY_LEN;
+                        date, body_len);
+    for (size_t i = 0; i < body_len; i++)
+        answer[(size_t)head_len + i] = (char)('a' + i % 26);
+    answer_len = (size_t)head_len + body_len;
 }
 
 /* Listen on a free port of the loopback and say which. */
@@ -127,13 +128,20 @@ serve(int fd)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
     struct epoll_event events[EVENT_MAX];
     struct epoll_event event = {.events = EPOLLIN};
     int epoll = epoll_create1(0);
-    int listener = listen_loopback();
+    int listener;
 
+    if (argc > 1)
+        body_len = strtoul(argv[1], NULL, 10);
+    if (body_len == 0 || body_len > BODY_LEN_MAX) {
+        fprintf(stderr, "bench-floor: 1 to %d bytes\n", BODY_LEN_MAX);
+        return 2;
+    }
+    listener = listen_loopback();
     make_answer();
     event.data.fd = listener;
     if (epoll == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) == -1)

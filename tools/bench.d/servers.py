@@ -9,14 +9,19 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools" / "lib"))
+
+import peers  # noqa: E402
+
 RELEASE = ROOT / "build" / "release"
 HOST = "bench.test"
-BODY = bytes(ord("a") + i % 26 for i in range(1024))  # what bench-floor answers
 
 NGINX_CONF = """
 {user}
@@ -41,7 +46,7 @@ http {{
     proxy_temp_path {home}/proxy;
     scgi_temp_path {home}/scgi;
     uwsgi_temp_path {home}/uwsgi;
-    proxy_cache_path {home}/cache levels=1:2 keys_zone=bench:128m max_size=4g inactive=1h
+    proxy_cache_path {home}/cache levels=1:2 keys_zone=bench:128m max_size={size_mb}m inactive=1h
                      use_temp_path=off;
     upstream origin {{
         server 127.0.0.1:{origin_port};
@@ -62,6 +67,15 @@ http {{
 }}
 """
 
+# Says of each answer whether it came from the cache.
+VARNISH_VCL = """
+sub vcl_deliver { if (obj.hits > 0) { set resp.http.X-Cache = "hit"; } }
+"""
+TRAFFICSERVER_RECORDS = """
+CONFIG proxy.config.http.insert_response_via_str INT 2
+CONFIG proxy.config.cache.dir.sync_frequency INT 60
+"""
+
 
 class Failure(Exception):
     """Something that makes the benchmark pointless, in words for the reader."""
@@ -73,23 +87,60 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def body_of(length):
+    """What bench-floor answers."""
+    return bytes(ord("a") + i % 26 for i in range(length))
+
+
 def output_of(*command):
     """The first line a command prints, on either stream."""
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     return ((run.stdout or run.stderr).splitlines() or ["?"])[0]
 
 
+def stat_of(pid):
+    """What /proc says of a process, from its state on; None when there is no such process."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return text[text.rindex(")") + 2 :].split()
+
+
+def is_alive(pid):
+    stat = stat_of(pid)
+    return stat is not None and stat[0] not in "ZX"
+
+
+def children_of(root):
+    """A process and all its descendants."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        stat = stat_of(entry)
+        if stat is not None:
+            parents[int(entry)] = int(stat[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
 class Server:
-    """One process under test. Subclasses fill `command`; `port` is where it listens."""
+    """One process under test. Subclasses fill `command`; `port` is where it listens. `size_mb`: of
+    what it may store; `stores_in`: the folder of its home, None for what is in memory only."""
 
     name = ""
+    title = ""  # in tables
     caches = True
+    stores_in = None
 
-    def __init__(self, home, core):
+    def __init__(self, home, core, size_mb=4096):
         self.home = home
         self.core = core
+        self.size_mb = size_mb
         self.port = 0
         self.process = None
+        self.title = self.title or self.name
 
     def command(self, origin_port):
         raise NotImplementedError
@@ -98,16 +149,17 @@ class Server:
         raise NotImplementedError
 
     def start(self, origin_port):
-        self.home.mkdir(parents=True)
-        self.port = free_port()
-        with open(self.home / "log", "wb") as log:
+        """For the first time, or again with what it has stored."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port()
+        with open(self.home / "log", "ab") as log:
             self.process = subprocess.Popen(
                 pin(self.core) + self.command(origin_port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=self.home,
             )
-        self.wait_until_it_answers()
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + 15
@@ -119,8 +171,11 @@ class Server:
                 return
             except (OSError, http.client.HTTPException):
                 time.sleep(0.05)
+        raise self.silence("when it was started")
+
+    def silence(self, when):
         log = (self.home / "log").read_text(errors="replace")[-2000:]
-        raise Failure(f"{self.name} did not start to answer. Its log ends:\n{log}")
+        return Failure(f"{self.name} does not answer {when}. Its log ends:\n{log}")
 
     def get(self, path):
         """One request on its own connection: status, body, and does the server call it a hit."""
@@ -131,8 +186,36 @@ class Server:
             body = response.read()
         finally:
             conn.close()
+        return response.status, body, self.is_hit(response)
+
+    @staticmethod
+    def is_hit(response):
         says = response.getheader("X-Cache", "") + " " + response.getheader("Cache-Status", "")
-        return response.status, body, re.search(r"\bhit\b", says, re.IGNORECASE) is not None
+        return re.search(r"\bhit\b", says, re.IGNORECASE) is not None
+
+    def disk_len(self):
+        """Bytes of the disk that its store takes now."""
+        total = 0
+        for folder, _, names in os.walk(self.home / self.stores_in):
+            for name in names:
+                try:
+                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+                except OSError:
+                    pass  # it has just gone
+        return total
+
+    def kill(self):
+        """-9, of every process of it; returns when they have let go of their ports."""
+        pids = children_of(self.process.pid)
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process = None
+        while any(is_alive(pid) for pid in pids):
+            time.sleep(0.01)
 
     def stop(self):
         if self.process is None:
@@ -150,11 +233,12 @@ class Floor(Server):
 
     name = "floor"
     caches = False
+    body_len = 1024
 
     def start(self, origin_port=0):
         self.home.mkdir(parents=True)
         self.process = subprocess.Popen(
-            pin(self.core) + [str(RELEASE / "bench-floor")],
+            pin(self.core) + [str(RELEASE / "bench-floor"), str(self.body_len)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -166,43 +250,81 @@ class Floor(Server):
         if self.process is not None:
             self.process.stdout.close()
 
-    def version(self):
+    @staticmethod
+    def version():
         return "bench-floor"
 
 
 class Nginx(Server):
     name = "nginx"
+    stores_in = "cache"
 
     def command(self, origin_port):
         user = "user root;" if os.geteuid() == 0 else ""
-        text = NGINX_CONF.format(user=user, home=self.home, port=self.port, origin_port=origin_port)
+        text = NGINX_CONF.format(user=user, home=self.home, port=self.port, size_mb=self.size_mb,
+                                 origin_port=origin_port)
         (self.home / "nginx.conf").write_text(text)
         errors = str(self.home / "error.log")
         return ["/usr/sbin/nginx", "-p", str(self.home), "-e", errors, "-c", "nginx.conf"]
 
-    def version(self):
+    @staticmethod
+    def version():
         return output_of("/usr/sbin/nginx", "-v").replace("nginx version: ", "")
+
+
+class Varnish(Server):
+    name = "varnish"
+    title = "varnish (RAM)"
+
+    def command(self, origin_port):
+        return peers.varnish(self.home, self.port, origin_port, f"{self.size_mb}M",
+                             {"thread_pools": 1}, VARNISH_VCL)
+
+    @staticmethod
+    def version():
+        return "varnish " + peers.version("varnishd", r"varnish-(\S+)", "-V")
+
+
+class TrafficServer(Server):
+    name = "trafficserver"
+    stores_in = "cachedir"
+
+    def command(self, origin_port):
+        return peers.trafficserver(self.home, self.port, origin_port, f"{self.size_mb}M", 1,
+                                   TRAFFICSERVER_RECORDS)
+
+    @staticmethod
+    def is_hit(response):
+        """Via says, behind c, what was found: R in memory, H on the disk."""
+        return re.search(r"\[[^\]]*c[RH]", response.getheader("Via", "")) is not None
+
+    @staticmethod
+    def version():
+        return "Traffic Server " + peers.version("traffic_server", r"Traffic Server (\S+)", "-V")
 
 
 class Brink(Server):
     name = "brink"
+    stores_in = "store"
 
     def command(self, origin_port):
         settings = {
             "--listen": f"127.0.0.1:{self.port}",
             "--origin": f"http://127.0.0.1:{origin_port}",
             "--store": str(self.home / "store"),
-            "--store-size": "4GB",
+            "--store-size": f"{self.size_mb}MB",
             "--workers": "1",
             "--admin": f"127.0.0.1:{free_port()}",
         }
         return [str(RELEASE / "brink"), *(word for pair in settings.items() for word in pair)]
 
-    def version(self):
+    @staticmethod
+    def version():
         return output_of(str(RELEASE / "brink"), "-V")
 
 
-ALL = {kind.name: kind for kind in (Brink, Nginx, Floor)}
+ALL = {kind.name: kind for kind in (Brink, Nginx, Varnish, TrafficServer, Floor)}
+PACKAGED = {"varnish", "trafficserver"}  # of PACKAGES_PEERS, for who asks for one
 
 
 def pin(core):

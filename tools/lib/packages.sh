@@ -26,6 +26,9 @@ PACKAGES_FUZZ=(clang)
 
 PACKAGES_BENCH=(wrk nginx-light)
 
+# The other caches that brink is compared with.
+PACKAGES_PEERS=(varnish trafficserver)
+
 # Print those of the named packages that are not installed, one a line.
 packages_missing()
 {
