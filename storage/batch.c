@@ -3,8 +3,8 @@
  *
  * Everything here may be undone: until the commit, entries are only marked as going (claims), and
  * what the index shall become is noted (changes). */
-#include "base/log.h"
 #include "base/stats.h"
+#include "storage/batch_purge.h"
 #include "storage/evict.h"
 #include "storage/object.h"
 #include "storage/state.h"
@@ -12,8 +12,6 @@
 enum {
     FREE_PAGES_MAX = 16384, /* of one transaction: their list is one value on contiguous pages */
     FREE_MAP_PART = 8,      /* nor more than this part of a small map */
-    SWEEP_RECORDS_MAX = 512,
-    SWEEP_STEPS_MAX = 16384,
     ROOM_SPARE_PAGES = 8
 };
 
@@ -31,166 +29,6 @@ delete_doomed(struct writer *w)
                                  memory_order_acquire) != INDEX_GOING)
             continue;
         rc = object_delete_some(w, doomed->oid, &doomed->gone);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-/* --- purges --- */
-
-/* *out_is: the entry's record is there and has this key. */
-static int
-entry_has_key(struct writer *w, const struct index_entry *entry, struct slice key, bool *out_is,
-              bool *out_soft)
-{
-    struct slice value;
-    struct record record;
-    int rc = env_get(&w->store->env, w->txn, record_key(entry->oid, RECORD_PIECE), &value);
-
-    *out_is = *out_soft = false;
-    if (rc != 0)
-        return rc == MDB_NOTFOUND ? 0 : rc;
-    if (record_decode(value, entry->oid, false, &record) == OK && slice_equal(record.key, key)) {
-        *out_is = true;
-        *out_soft = (record.flags & RECORD_SOFT) != 0;
-    }
-    return 0;
-}
-
-static int
-purge_key(struct writer *w, struct purge_call *call, const struct purge_row *row)
-{
-    struct index_probe probe;
-    uint32_t slot;
-    int rc = 0;
-
-    index_probe_begin(&w->store->index, row->hash, &probe);
-    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
-        const struct index_entry *entry = index_entry(&w->store->index, slot);
-        bool is, is_soft;
-
-        if (object_is_going(entry))
-            continue;
-        rc = entry_has_key(w, entry, row->what.text, &is, &is_soft);
-        if (rc != 0 || !is)
-            continue;
-        call->matched++;
-        if (!row->what.soft) {
-            w->removed_n++;
-            rc = object_kill(w, slot);
-        } else if (!is_soft) {
-            rc = object_flag(w, entry->oid, RECORD_SOFT);
-        }
-    }
-    return rc;
-}
-
-static int
-write_purge(struct writer *w, const struct purge_entry *entry)
-{
-    void *to;
-    int rc = object_put(w, record_key(0, entry->piece), record_purge_len(&entry->what), &to);
-
-    if (rc == 0)
-        record_purge_encode(&entry->what, entry->piece, to);
-    return rc;
-}
-
-static int
-run_calls(struct writer *w)
-{
-    if (w->purge_seq != 0) {
-        w->store->env.header.purge_seq = w->purge_seq;
-        w->header_changed = true;
-    }
-    LIST_FOREACH (&w->batch_calls, link) {
-        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        if (call->id > w->store->env.header.purge_id)
-            w->store->env.header.purge_id = call->id;
-        call->matched = 0;
-        for (size_t i = 0; i < call->rows_n; i++) {
-            const struct purge_row *row = &call->rows[i];
-            int rc = row->entry != NULL ? write_purge(w, row->entry) : purge_key(w, call, row);
-
-            if (rc != 0)
-                return rc;
-        }
-    }
-    return 0;
-}
-
-/* --- the sweep --- */
-
-static int
-sweep_entry(struct writer *w, uint32_t slot, const struct index_entry *entry)
-{
-    struct slice value;
-    struct record record;
-    int rc = env_get(&w->store->env, w->txn, record_key(entry->oid, RECORD_PIECE), &value);
-
-    if (rc != 0 || record_decode(value, entry->oid, false, &record) != OK)
-        return rc == MDB_NOTFOUND ? 0 : rc;
-    switch (purge_sweep_match(&w->store->purges, record.birth, (record.flags & RECORD_SOFT) != 0,
-                              record.key, record.labels, record.labels_n)) {
-    case STORE_NOT_PURGED:
-        return 0;
-    case STORE_PURGED_SOFT:
-        return object_flag(w, entry->oid, RECORD_SOFT);
-    case STORE_PURGED_HARD:
-        w->removed_n++;
-        return object_kill(w, slot);
-    }
-    UNREACHABLE();
-}
-
-static int
-end_sweep(struct writer *w)
-{
-    LIST_FOREACH (&w->store->purges.entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-        int rc;
-
-        if (entry->state != PURGE_SWEEPING)
-            continue;
-        rc = object_delete_key(w, record_key(0, entry->piece));
-        if (rc != 0)
-            return rc;
-    }
-    w->sweep_ended = true;
-    return 0;
-}
-
-static int
-sweep_some(struct writer *w)
-{
-    struct index *index = &w->store->index;
-    unsigned records = 0;
-
-    w->sweep_from = index->sweep;
-    if (!atomic_load_explicit(&w->store->ready, memory_order_relaxed))
-        return 0;
-    if (!w->sweeping) {
-        if (!purge_sweep_begin(&w->store->purges))
-            return 0;
-        w->sweeping = true;
-        w->sweep_until = w->next_oid;
-        w->sweep_from = index->sweep = index_first(index);
-    }
-    for (unsigned i = 0; i < SWEEP_STEPS_MAX && records < SWEEP_RECORDS_MAX; i++) {
-        uint32_t slot = index->sweep.slot;
-        const struct index_entry *entry;
-        int rc;
-
-        if (slot == INDEX_NONE)
-            return end_sweep(w);
-        entry = index_entry(index, slot);
-        index->sweep = index_after(index, index->sweep);
-        if (entry->oid >= w->sweep_until || object_is_going(entry))
-            continue;
-        records++;
-        rc = sweep_entry(w, slot, entry);
         if (rc != 0)
             return rc;
     }
@@ -287,11 +125,11 @@ store_object(struct writer *w, struct op *op)
         .labels = op->labels,
         .labels_n = op->labels_n,
     };
+    struct purge_subject subject = {record.birth, put->hash, record.key, op->labels, op->labels_n};
     struct change change = {.kind = CHANGE_INSERT, .op = op};
     int rc;
 
-    switch (purge_match(&w->store->purges, record.birth, put->hash, record.key, op->labels,
-                        op->labels_n)) {
+    switch (purge_match(&w->store->purges, &subject)) {
     case STORE_PURGED_HARD:
         op->rc = ERR_CANCELLED;
         return 0;
@@ -328,35 +166,20 @@ store_object(struct writer *w, struct op *op)
     return object_note(w, &change);
 }
 
-static int
-find_entry(struct writer *w, struct store_hash hash, uint64_t oid, uint32_t *out)
-{
-    struct index_probe probe;
-    uint32_t slot;
-
-    index_probe_begin(&w->store->index, hash, &probe);
-    while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
-        const struct index_entry *entry = index_entry(&w->store->index, slot);
-
-        if (entry->oid == oid && !object_is_going(entry)) {
-            *out = slot;
-            return 0;
-        }
-    }
-    return MDB_NOTFOUND;
-}
-
 /* The purges that name the object as it is, and those younger than the update's own birth. */
 static bool
 update_flags(struct writer *w, const struct op *op, const struct record *old, uint16_t *out)
 {
     struct purge_set *set = &w->store->purges;
     const struct store_put *put = op->put;
+    const struct purge_subject before = {old->birth, put->hash, old->key, old->labels,
+                                         old->labels_n};
+    const struct purge_subject after = {put->birth.seq, put->hash, old->key, op->labels,
+                                        op->labels_n};
 
-    if (purge_match(set, old->birth, put->hash, old->key, old->labels, old->labels_n) ==
-        STORE_PURGED_HARD)
+    if (purge_match(set, &before) == STORE_PURGED_HARD)
         return false;
-    switch (purge_match(set, put->birth.seq, put->hash, old->key, op->labels, op->labels_n)) {
+    switch (purge_match(set, &after)) {
     case STORE_PURGED_HARD:
         return false;
     case STORE_PURGED_SOFT:
@@ -374,13 +197,14 @@ update_object(struct writer *w, struct op *op)
 {
     struct slice copy = SLICE_NONE;
     struct record record;
-    uint32_t slot;
+    uint32_t slot = object_find(w, op->put->hash, op->oid);
     uint16_t flags;
-    int rc = find_entry(w, op->put->hash, op->oid, &slot);
+    int rc;
 
-    if (rc == 0)
-        rc = object_copy_record(w, op->oid, &copy);
     op->rc = ERR_NOT_FOUND;
+    if (slot == INDEX_NONE)
+        return 0;
+    rc = object_copy_record(w, op->oid, &copy);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
     if (record_decode(copy, op->oid, true, &record) != OK) {
@@ -540,8 +364,8 @@ begin_attempt(struct writer *w)
     w->free_left = w->store->env.map_pages / FREE_MAP_PART;
     if (w->free_left > FREE_PAGES_MAX)
         w->free_left = FREE_PAGES_MAX;
-    w->wrote = w->sweep_ended = false;
-    w->sweep_from = w->store->index.sweep;
+    w->wrote = w->sweep_ended = w->purged = false;
+    w->swept_n = 0;
     LIST_FOREACH (&w->batch, link) {
         struct op *op = CONTAINER_OF(link, struct op, link);
 
@@ -604,13 +428,13 @@ run_ops(struct writer *w)
 static int
 run_all(struct writer *w)
 {
-    int rc = run_calls(w);
+    int rc = batch_purge(w);
 
     if (rc == 0)
         rc = run_ops(w);
     if (rc == 0)
         rc = delete_doomed(w);
-    return rc != 0 ? rc : sweep_some(w);
+    return rc != 0 ? rc : batch_sweep(w);
 }
 
 static int
@@ -692,8 +516,7 @@ batch_undo(struct writer *w)
                                         ~INDEX_GOING, memory_order_release);
     for (size_t i = 0; i < w->doomed_n; i++)
         w->doomed[i].gone = false;
-    w->store->index.sweep = w->sweep_from;
-    purge_sweep_commit(&w->store->purges, false);
+    purge_settle_end(&w->store->purges, false);
     w->changes_n = w->claims_n = 0;
     w->sweep_ended = false;
 }
@@ -759,7 +582,9 @@ batch_apply(struct writer *w)
     for (size_t i = 0; i < w->changes_n; i++)
         if (w->changes[i].kind != CHANGE_INSERT)
             apply_change(w, &w->changes[i]);
-    purge_sweep_commit(&w->store->purges, true);
+    purge_settle_end(&w->store->purges, true);
+    sweep_drop(&w->store->sweep, w->swept_n);
+    w->swept_n = 0;
     STAT_ADD(store_removals, w->removed_n);
     STAT_ADD(store_evictions, w->evicted_n);
     for (unsigned i = 0; i < w->store->index.lists_n && w->evicted_n > 0; i++)

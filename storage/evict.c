@@ -147,8 +147,10 @@ static int
 rewrite_decoded(struct writer *w, uint32_t slot, const struct index_entry *entry,
                 struct record *record)
 {
-    enum store_purged purged = purge_match(&w->store->purges, record->birth, entry->hash,
-                                           record->key, record->labels, record->labels_n);
+    struct purge_subject subject = {record->birth, entry->hash, record->key, record->labels,
+                                    record->labels_n};
+    enum store_purged purged =
+        purge_settle(&w->store->purges, &subject, (record->flags & RECORD_SOFT) != 0);
     struct store_source source = {entry->oid, record->body_len, slot};
     bool right;
     int rc;

@@ -44,11 +44,8 @@ index_init(struct index *index, struct epoch *epoch)
 {
     struct index_table *table;
 
-    *index = (struct index){.epoch = epoch,
-                            .free = INDEX_NONE,
-                            .retired = INDEX_NONE,
-                            .grace = INDEX_NONE,
-                            .sweep = {INDEX_NONE, 0}};
+    *index = (struct index){
+        .epoch = epoch, .free = INDEX_NONE, .retired = INDEX_NONE, .grace = INDEX_NONE};
     if (index_add_group(index, 0, 100) != OK)
         UNREACHABLE();
     table = table_new(index, 1U << TABLE_BITS_MIN);
@@ -332,8 +329,6 @@ unlink_entry(struct index *index, const struct index_entry *entry, uint32_t numb
         list->hand = entry->newer;
     if (list->found == number)
         list->found = entry->older;
-    if (index->sweep.slot == number)
-        index->sweep = index_after(index, index->sweep);
     if (entry->older != INDEX_NONE)
         index_entry(index, entry->older)->newer = entry->newer;
     else

@@ -217,3 +217,19 @@ object_doom(struct writer *w, uint64_t oid, uint32_t slot)
     if (grow(&w->doomed, &w->doomed_cap, w->doomed_n + 1, sizeof(w->doomed[0])))
         w->doomed[w->doomed_n++] = (struct doomed){oid, slot, false};
 }
+
+uint32_t
+object_find(const struct writer *w, struct store_hash hash, uint64_t oid)
+{
+    struct index_probe probe;
+    uint32_t slot;
+
+    index_probe_begin(&w->store->index, hash, &probe);
+    while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(&w->store->index, slot);
+
+        if (entry->oid == oid && !object_is_going(entry))
+            break;
+    }
+    return slot;
+}

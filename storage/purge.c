@@ -1,39 +1,64 @@
-/* The set of purges at work: matching, views, states. */
+/* The set of purges: births, calls, admission, what holds. */
 #include "storage/purge.h"
 
 #include <time.h>
 
+#include "base/stats.h"
+#include "storage/purge_impl.h"
 #include "storage/state.h"
 
-enum { KEYS_CAP_MIN = 256 };
+int64_t
+purge_now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 void
-purge_set_init(struct purge_set *set, uint64_t seq, uint64_t id)
+purge_set_init(struct purge_set *set, const struct record_header *header, uint64_t entries_max)
 {
-    *set = (struct purge_set){.id = id};
-    atomic_init(&set->seq, seq);
+    *set = (struct purge_set){
+        .id = header->purge_id, .committed = header->purge_seq, .entries_max = entries_max};
+    atomic_init(&set->seq, header->purge_seq);
+    atomic_init(&set->soft_all, header->soft_all);
     atomic_init(&set->view, NULL);
     (void)pthread_mutex_init(&set->lock, NULL);
     list_init(&set->births);
-    list_init(&set->entries);
+    list_init(&set->fresh);
+    list_init(&set->taken);
+    list_init(&set->work);
+    list_init(&set->touched);
+    list_init(&set->late);
+    list_init(&set->jobs);
 }
 
 static void
-entry_free(struct purge_set *set, struct purge_entry *entry)
+free_entries(struct list *entries)
 {
-    list_remove(&entry->link);
-    set->entries_n--;
-    mem_free(entry);
+    LIST_FOREACH (entries, link)
+        mem_free(CONTAINER_OF(link, struct purge_entry, link));
+    list_init(entries);
 }
 
 void
 purge_set_fini(struct purge_set *set)
 {
-    ASSERT(list_empty(&set->births));
-    LIST_FOREACH (&set->entries, link)
-        entry_free(set, CONTAINER_OF(link, struct purge_entry, link));
-    mem_free(set->keys);
-    mem_free(atomic_load_explicit(&set->view, memory_order_relaxed));
+    ASSERT(list_empty(&set->births) && list_empty(&set->late));
+    STAT_ADD(purges_at_work, -(int64_t)set->entries_n);
+    free_entries(&set->fresh);
+    free_entries(&set->taken);
+    free_entries(&set->work);
+    LIST_FOREACH (&set->jobs, link)
+        mem_free(CONTAINER_OF(link, struct purge_job, link));
+    while (set->retired != NULL) {
+        struct index_block *block = set->retired;
+
+        set->retired = block->next;
+        mem_free(block);
+    }
+    mem_free(set->table);
     (void)pthread_mutex_destroy(&set->lock);
 }
 
@@ -56,377 +81,176 @@ purge_birth_close(struct purge_set *set, struct purge_birth *birth)
     (void)pthread_mutex_unlock(&set->lock);
 }
 
-static uint64_t
-oldest_birth(const struct purge_set *set)
+uint64_t
+purge_oldest_birth(const struct purge_set *set)
 {
     const struct purge_birth *birth = LIST_FIRST(&set->births, struct purge_birth, link);
 
     return birth != NULL ? birth->seq : UINT64_MAX;
 }
 
-/* --- the keys purged while puts are open --- */
-
-static struct purge_key *
-key_slot(struct purge_key *keys, uint64_t cap, struct store_hash hash)
-{
-    for (uint64_t at = hash.lo;; at++) {
-        struct purge_key *key = &keys[at & (cap - 1)];
-
-        if ((key->hard | key->soft) == 0 || (key->hash.lo == hash.lo && key->hash.hi == hash.hi))
-            return key;
-    }
-}
-
-/* Room for n more; drops those that no open put needs. */
-static enum err
-keys_reserve(struct purge_set *set, uint64_t n)
-{
-    uint64_t oldest = oldest_birth(set), cap = KEYS_CAP_MIN, kept = 0;
-    struct purge_key *keys;
-
-    if ((set->keys_n + n) * 2 <= set->keys_cap)
-        return OK;
-    for (uint64_t i = 0; i < set->keys_cap; i++)
-        kept += set->keys[i].hard > oldest || set->keys[i].soft > oldest;
-    if (kept > PURGE_KEYS_MAX) { /* rather too much purged than unbounded memory */
-        set->floor = atomic_load_explicit(&set->seq, memory_order_relaxed);
-        kept = 0;
-    }
-    while (cap < (kept + n) * 4)
-        cap *= 2;
-    keys = mem_zalloc(cap * sizeof(*keys));
-    if (keys == NULL)
-        return ERR_NOMEM;
-    for (uint64_t i = 0; i < set->keys_cap && kept > 0; i++)
-        if (set->keys[i].hard > oldest || set->keys[i].soft > oldest)
-            *key_slot(keys, cap, set->keys[i].hash) = set->keys[i];
-    mem_free(set->keys);
-    set->keys = keys;
-    set->keys_cap = cap;
-    set->keys_n = kept;
-    return OK;
-}
-
-static void
-key_add(struct purge_set *set, struct store_hash hash, bool soft, uint64_t seq)
-{
-    struct purge_key *key = key_slot(set->keys, set->keys_cap, hash);
-
-    set->keys_n += (key->hard | key->soft) == 0;
-    key->hash = hash;
-    *(soft ? &key->soft : &key->hard) = seq;
-}
-
-static enum store_purged
-worse(enum store_purged a, bool matches, bool soft)
-{
-    if (!matches || a == STORE_PURGED_HARD)
-        return a;
-    return soft ? STORE_PURGED_SOFT : STORE_PURGED_HARD;
-}
-
-/* --- matching --- */
-
-static bool
-has_label(const void *labels, size_t labels_n, uint64_t label)
-{
-    for (size_t i = 0; i < labels_n; i++)
-        if (memcmp((const char *)labels + i * sizeof(label), &label, sizeof(label)) == 0)
-            return true;
-    return false;
-}
-
-static bool
-entry_matches(const struct purge_entry *entry, struct slice key, const void *labels,
-              size_t labels_n)
-{
-    switch ((enum store_purge_kind)entry->what.kind) {
-    case STORE_PURGE_LABEL:
-        return has_label(labels, labels_n, entry->what.label);
-    case STORE_PURGE_PREFIX:
-        return slice_starts(key, entry->what.text);
-    case STORE_PURGE_ALL:
-        return true;
-    case STORE_PURGE_KEY:
-        return false; /* never an entry */
-    }
-    UNREACHABLE();
-}
-
 enum store_purged
-purge_match(struct purge_set *set, uint64_t birth, struct store_hash hash, struct slice key,
-            const void *labels, size_t labels_n)
+purge_match(struct purge_set *set, const struct purge_subject *subject)
 {
     enum store_purged found = STORE_NOT_PURGED;
 
-    if (birth >= atomic_load_explicit(&set->seq, memory_order_acquire))
+    if (subject->birth >= atomic_load_explicit(&set->seq, memory_order_acquire))
         return found;
+    found = purge_worse(found, purge_is_soft_by_all(set, subject->birth), true);
     (void)pthread_mutex_lock(&set->lock);
-    found = worse(found, birth < set->floor, false);
-    if (set->keys_n > 0) {
-        const struct purge_key *slot = key_slot(set->keys, set->keys_cap, hash);
+    found = purge_worse(found, subject->birth < set->floor, false);
+    if (set->table != NULL && found != STORE_PURGED_HARD) {
+        enum store_purged named = purge_table_match(set->table, subject);
 
-        found = worse(found, slot->soft > birth, true);
-        found = worse(found, slot->hard > birth, false);
-    }
-    LIST_FOREACH (&set->entries, link) {
-        const struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->what.seq > birth)
-            found = worse(found, entry_matches(entry, key, labels, labels_n), entry->what.soft);
+        found = named > found ? named : found;
     }
     (void)pthread_mutex_unlock(&set->lock);
-    return found;
-}
-
-static const struct purge_view_label *
-view_label(const struct purge_view *view, uint64_t label)
-{
-    size_t low = 0, high = view->labels_n;
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (view->labels[mid].label < label)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < view->labels_n && view->labels[low].label == label ? &view->labels[low] : NULL;
-}
-
-enum store_purged
-purge_view_match(const struct purge_view *view, uint64_t birth, struct slice key,
-                 const void *labels, size_t labels_n)
-{
-    enum store_purged found = STORE_NOT_PURGED;
-
-    found = worse(found, view->all_soft > birth, true);
-    found = worse(found, view->all_hard > birth, false);
-    for (size_t i = 0; i < labels_n && view->labels_n > 0; i++) {
-        const struct purge_view_label *row;
-        uint64_t label;
-
-        memcpy(&label, (const char *)labels + i * sizeof(label), sizeof(label));
-        row = view_label(view, label);
-        if (row == NULL)
-            continue;
-        found = worse(found, row->soft > birth, true);
-        found = worse(found, row->hard > birth, false);
-    }
-    for (size_t i = 0; i < view->prefixes_n; i++)
-        found =
-            worse(found, view->prefixes[i].seq > birth && slice_starts(key, view->prefixes[i].text),
-                  view->prefixes[i].soft);
     return found;
 }
 
 /* --- calls --- */
 
-static struct purge_status_row *
-status_row(struct purge_set *set, uint64_t id)
-{
-    struct purge_status_row *row = &set->status[id % PURGE_STATUS_MAX];
-
-    return row->id == id ? row : NULL;
-}
-
-static void
-status_open(struct purge_set *set, uint64_t id, int64_t began_s, uint64_t rows)
-{
-    struct purge_status_row *row = &set->status[id % PURGE_STATUS_MAX];
-
-    if (row->id != id)
-        *row = (struct purge_status_row){.id = id, .status.began_s = began_s};
-    row->left += rows;
-}
-
-static void
-status_add(struct purge_set *set, uint64_t id, uint64_t matched, uint64_t rows_done)
-{
-    struct purge_status_row *row = status_row(set, id);
-
-    if (row == NULL)
-        return;
-    row->status.matched += matched;
-    row->left -= rows_done;
-    if (row->left == 0 && !row->status.finished) {
-        row->status.finished = true;
-        row->status.ended_s = (int64_t)time(NULL);
-    }
-}
-
-static struct purge_call *
-call_copy(const struct store_purge *purges, size_t n)
-{
-    size_t len = sizeof(struct purge_call) + n * sizeof(struct purge_row);
-    struct purge_call *call;
-    char *text;
-
-    for (size_t i = 0; i < n; i++)
-        len += purges[i].text.len;
-    call = mem_zalloc(len);
-    if (call == NULL)
-        return NULL;
-    list_init(&call->link);
-    call->rows_n = n;
-    text = (char *)&call->rows[n];
-    for (size_t i = 0; i < n; i++) {
-        struct purge_row *row = &call->rows[i];
-
-        row->what = purges[i];
-        row->what.text.ptr = text;
-        if (purges[i].text.len > 0)
-            memcpy(text, purges[i].text.ptr, purges[i].text.len);
-        text += purges[i].text.len;
-        if (row->what.kind == STORE_PURGE_KEY) {
-            call->has_keys = true;
-            row->hash = store_hash(row->what.text);
-        }
-    }
-    return call;
-}
-
-static size_t
-entries_of(const struct purge_call *call)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < call->rows_n; i++)
-        n += call->rows[i].what.kind != STORE_PURGE_KEY;
-    return n;
-}
-
-enum err
-purge_call_new(struct purge_set *set, const struct store_purge *purges, size_t n,
-               struct store_done done, struct purge_call **out)
-{
-    struct purge_call *call;
-
-    if (n > PURGE_ROWS_MAX)
-        return ERR_LIMIT;
-    call = call_copy(purges, n);
-    if (call == NULL)
-        return ERR_NOMEM;
-    call->done = done;
-    call->began_s = (int64_t)time(NULL);
-    (void)pthread_mutex_lock(&set->lock);
-    if (set->entries_n + set->coming_n + entries_of(call) > PURGE_ENTRIES_MAX) {
-        (void)pthread_mutex_unlock(&set->lock);
-        mem_free(call);
-        return ERR_LIMIT;
-    }
-    set->coming_n += entries_of(call);
-    call->id = ++set->id;
-    status_open(set, call->id, call->began_s, n + 1); /* one for the transaction */
-    (void)pthread_mutex_unlock(&set->lock);
-    *out = call;
-    return OK;
-}
-
 static struct purge_entry *
-entry_new(const struct record_purge *what, enum purge_state state)
+entry_new(const struct record_purge *what, struct purge_job *job)
 {
     struct purge_entry *entry = mem_zalloc(sizeof(*entry) + what->text.len);
 
     if (entry == NULL)
         return NULL;
     list_init(&entry->link);
-    entry->state = state;
+    list_init(&entry->touched);
+    entry->job = job;
     entry->what = *what;
-    entry->what.text.ptr = entry->text;
+    entry->what.text = slice_of(entry->text, what->text.len);
     if (what->text.len > 0)
         memcpy(entry->text, what->text.ptr, what->text.len);
+    switch ((enum store_purge_kind)what->kind) {
+    case STORE_PURGE_KEY:
+        entry->hash = store_hash(entry->what.text);
+        entry->name = purge_name_of_key(entry->hash);
+        break;
+    case STORE_PURGE_LABEL:
+        entry->name = purge_name_of_label(what->label);
+        break;
+    case STORE_PURGE_PREFIX: /* rather too much than an endless name */
+        entry->what.text = slice_first(entry->what.text, PURGE_PREFIX_MAX);
+        entry->name = purge_name_of_prefix(entry->what.text);
+        break;
+    case STORE_PURGE_ALL:
+        break;
+    }
     return entry;
 }
 
-static enum err
-call_make_entries(struct purge_call *call)
-{
-    for (size_t i = 0; i < call->rows_n; i++) {
-        struct purge_row *row = &call->rows[i];
-        struct record_purge what = {.kind = (uint8_t)row->what.kind,
-                                    .soft = row->what.soft,
-                                    .id = call->id,
-                                    .label = row->what.label,
-                                    .began_s = call->began_s,
-                                    .text = row->what.text};
-
-        if (row->what.kind == STORE_PURGE_KEY)
-            continue;
-        row->entry = entry_new(&what, PURGE_PENDING);
-        if (row->entry == NULL)
-            return ERR_NOMEM;
-    }
-    return OK;
-}
-
 static void
-calls_drop_entries(struct list *calls)
+call_free(struct purge_call *call)
 {
-    LIST_FOREACH (calls, link) {
-        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        for (size_t i = 0; i < call->rows_n; i++) {
-            mem_free(call->rows[i].entry);
-            call->rows[i].entry = NULL;
-        }
-    }
+    free_entries(&call->entries);
+    mem_free(call);
 }
 
-static uint32_t
-next_piece(struct purge_set *set)
+static struct purge_call *
+call_new(const struct store_purge *purges, size_t n)
 {
-    /* With at most 4,096 entries, a number comes round again long after its record is gone. */
-    set->piece = set->piece % (RECORD_PIECE - 1) + 1;
-    return set->piece;
+    struct purge_call *call = mem_zalloc(sizeof(*call));
+    struct purge_job *job = mem_zalloc(sizeof(*job));
+    bool ok = call != NULL && job != NULL;
+
+    if (ok) {
+        list_init(&call->link);
+        list_init(&call->entries);
+        list_init(&job->link);
+        call->job = job;
+        job->left = n + 1;
+        job->status.soft = n > 0;
+        job->status.began_ms = purge_now_ms();
+    }
+    for (size_t i = 0; i < n && ok; i++) {
+        struct record_purge what = {.kind = (uint8_t)purges[i].kind,
+                                    .soft = purges[i].soft,
+                                    .label = purges[i].label,
+                                    .began_ms = job->status.began_ms,
+                                    .text = purges[i].text};
+        struct purge_entry *entry = entry_new(&what, job);
+
+        ok = entry != NULL;
+        if (!ok)
+            break;
+        list_push(&call->entries, &entry->link);
+        call->entries_n++;
+        call->has_keys |= what.kind == STORE_PURGE_KEY;
+        job->status.soft &= what.soft;
+    }
+    if (ok)
+        return call;
+    if (call != NULL && job != NULL)
+        free_entries(&call->entries);
+    mem_free(call);
+    mem_free(job);
+    return NULL;
 }
 
-static void
-call_admit(struct purge_set *set, struct purge_call *call, uint64_t seq)
+static uint64_t
+text_len_of(const struct store_purge *purges, size_t n)
 {
-    for (size_t i = 0; i < call->rows_n; i++) {
-        struct purge_row *row = &call->rows[i];
+    uint64_t len = 0;
 
-        if (row->entry == NULL) {
-            key_add(set, row->hash, row->what.soft, seq);
-            continue;
-        }
-        row->entry->what.seq = seq;
-        row->entry->piece = next_piece(set);
-        list_push(&set->entries, &row->entry->link);
-        set->entries_n++;
-        set->coming_n--;
-    }
+    for (size_t i = 0; i < n; i++)
+        len += purges[i].text.len;
+    return len;
 }
 
 enum err
-purge_admit(struct purge_set *set, struct list *calls, uint64_t *out_seq)
+purge_call_new(struct purge_set *set, const struct store_purge *purges, size_t n,
+               struct store_done done, struct purge_call **out)
 {
-    enum err rc = OK;
-    uint64_t keys_n = 0, seq;
+    uint64_t text_len = text_len_of(purges, n);
+    struct purge_call *call;
+    bool fits;
 
-    LIST_FOREACH (calls, link) {
-        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        keys_n += call->rows_n - entries_of(call);
-        if (rc == OK)
-            rc = call_make_entries(call);
-    }
+    if (n > PURGE_ROWS_MAX)
+        return ERR_LIMIT;
+    call = call_new(purges, n);
+    if (call == NULL)
+        return ERR_NOMEM;
+    call->done = done;
     (void)pthread_mutex_lock(&set->lock);
-    if (rc == OK)
-        rc = keys_reserve(set, keys_n);
-    if (rc == OK) {
-        seq = atomic_load_explicit(&set->seq, memory_order_relaxed) + 1;
-        LIST_FOREACH (calls, link)
-            call_admit(set, CONTAINER_OF(link, struct purge_call, link), seq);
-        atomic_store_explicit(&set->seq, seq, memory_order_release);
-        *out_seq = seq;
+    fits = set->entries_n + set->coming_n + n <= set->entries_max &&
+           set->text_len + text_len <= set->entries_max * PURGE_TEXT_MEAN;
+    if (fits) {
+        set->coming_n += n;
+        set->text_len += text_len;
+        call->job->id = ++set->id;
+        list_push(&set->jobs, &call->job->link);
     }
     (void)pthread_mutex_unlock(&set->lock);
-    if (rc != OK)
-        calls_drop_entries(calls);
-    return rc;
+    if (!fits) {
+        STAT_INC(purges_refused);
+        mem_free(call->job);
+        call_free(call);
+        return ERR_LIMIT;
+    }
+    LIST_FOREACH (&call->entries, link)
+        CONTAINER_OF(link, struct purge_entry, link)->what.id = call->job->id;
+    *out = call;
+    return OK;
+}
+
+/* Under the lock: one part of a job is over. */
+void
+purge_job_put(struct purge_set *set, struct purge_job *job)
+{
+    struct purge_ended *ended;
+
+    ASSERT(job->left > 0);
+    if (--job->left > 0)
+        return;
+    ended = &set->ended[set->ended_n++ % PURGE_ENDED_MAX];
+    job->status.state = STORE_PURGE_DONE;
+    job->status.ended_ms = purge_now_ms();
+    *ended = (struct purge_ended){job->id, job->status};
+    list_remove(&job->link);
+    mem_free(job);
 }
 
 void
@@ -434,245 +258,246 @@ purge_call_end(struct purge_set *set, struct purge_call **slot, enum err rc)
 {
     struct purge_call *call = *slot;
     struct store_done done = call->done;
-    uint64_t matched = call->matched;
+    uint64_t matched = rc == OK ? call->matched : 0;
 
     *slot = NULL;
     (void)pthread_mutex_lock(&set->lock);
-    for (size_t i = 0; i < call->rows_n; i++) {
-        if (call->rows[i].entry != NULL && call->rows[i].entry->state == PURGE_PENDING)
-            call->rows[i].entry->state = PURGE_WAITING;
-        else if (call->rows[i].entry == NULL && call->rows[i].what.kind != STORE_PURGE_KEY)
-            set->coming_n--; /* it failed before it was admitted */
+    if (call->seq == 0) { /* it failed before it was admitted */
+        set->coming_n -= call->entries_n;
+        LIST_FOREACH (&call->entries, link)
+            set->text_len -= CONTAINER_OF(link, struct purge_entry, link)->what.text.len;
+        list_remove(&call->job->link);
+        mem_free(call->job);
+    } else {
+        call->job->status.matched += matched;
+        purge_job_put(set, call->job);
     }
-    status_add(set, call->id, matched,
-               rc == OK ? call->rows_n - entries_of(call) + 1 : call->rows_n + 1);
     (void)pthread_mutex_unlock(&set->lock);
-    mem_free(call);
+    if (rc == OK)
+        STAT_INC(purges);
+    call_free(call);
     if (done.fn != NULL)
         done.fn(done.arg, rc, matched);
+}
+
+/* --- admission --- */
+
+static uint64_t
+oldest_seq(const struct list *entries)
+{
+    const struct purge_entry *entry = LIST_FIRST(entries, struct purge_entry, link);
+
+    return entry != NULL ? entry->what.seq : UINT64_MAX;
+}
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+bool
+purge_is_at_work(const struct purge_set *set)
+{
+    return !list_empty(&set->fresh) || !list_empty(&set->taken) || !list_empty(&set->work);
+}
+
+/* Names as young as this, or older, are of nobody at work. */
+static uint64_t
+work_floor(const struct purge_set *set)
+{
+    return smaller(oldest_seq(&set->work),
+                   smaller(oldest_seq(&set->taken), oldest_seq(&set->fresh))) -
+           1;
+}
+
+void
+purge_retire_table(struct purge_set *set)
+{
+    if (set->table == NULL)
+        return;
+    set->table->block.next = set->retired;
+    set->retired = &set->table->block;
+    set->table = NULL;
+}
+
+/* Room for n more names. Drops those that neither a purge at work nor an open put needs. */
+static enum err
+reserve_names(struct purge_set *set, uint64_t n)
+{
+    uint64_t at_work = work_floor(set), births = purge_oldest_birth(set);
+    bool keep_lengths = set->prefixes_n > 0 || births < set->prefix_seq;
+    uint64_t floor = smaller(at_work, births);
+    struct purge_table *table;
+
+    if (purge_table_has_room(set->table, n))
+        return OK;
+    if (purge_table_count(set->table, floor) > PURGE_NAMES_MAX + set->entries_max) {
+        set->floor = atomic_load_explicit(&set->seq, memory_order_relaxed);
+        floor = at_work; /* rather too much purged than unbounded memory */
+    }
+    table = purge_table_new(set->table, floor, keep_lengths, n);
+    if (table == NULL)
+        return ERR_NOMEM;
+    purge_retire_table(set);
+    set->table = table;
+    return OK;
+}
+
+static void
+chain(struct purge_entry **head, struct purge_entry *entry)
+{
+    entry->older = *head;
+    if (*head != NULL)
+        (*head)->younger = entry;
+    *head = entry;
+}
+
+static void
+name_all(struct purge_set *set, struct purge_entry *entry)
+{
+    atomic_uint_fast64_t *all = entry->what.soft ? &set->soft_all : &set->table->all_hard;
+
+    if (atomic_load_explicit(all, memory_order_relaxed) < entry->what.seq)
+        atomic_store_explicit(all, entry->what.seq, memory_order_release);
+    chain(&set->alls, entry);
+}
+
+/* From here on it is found by its name. There is room. */
+static void
+name_entry(struct purge_set *set, struct purge_entry *entry)
+{
+    struct purge_row *row;
+
+    if (entry->what.kind == STORE_PURGE_ALL) {
+        name_all(set, entry);
+        return;
+    }
+    row = purge_table_add(set->table, entry->name, entry->what.soft, entry->what.seq);
+    chain(&row->entries, entry);
+    if (entry->what.kind == STORE_PURGE_PREFIX) {
+        set->prefixes_n++;
+        set->prefix_seq = entry->what.seq;
+        purge_table_add_length(set->table, entry->what.text.len);
+    }
+}
+
+static void
+admit_call(struct purge_set *set, struct purge_call *call, uint64_t seq)
+{
+    call->seq = seq;
+    LIST_FOREACH (&call->entries, link) {
+        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
+
+        list_remove(link);
+        list_push(&set->fresh, link);
+        entry->what.seq = seq;
+        name_entry(set, entry);
+    }
+    set->entries_n += call->entries_n;
+    STAT_ADD(purges_at_work, call->entries_n);
+    set->coming_n -= call->entries_n;
+}
+
+static void
+publish(struct purge_set *set)
+{
+    atomic_store_explicit(&set->has_fresh, !list_empty(&set->fresh), memory_order_release);
+    atomic_store_explicit(&set->view, purge_is_at_work(set) ? set->table : NULL,
+                          memory_order_release);
+}
+
+enum err
+purge_admit(struct purge_set *set, struct list *calls, uint64_t seq)
+{
+    uint64_t n = 0;
+    enum err rc;
+
+    LIST_FOREACH (calls, link)
+        n += CONTAINER_OF(link, struct purge_call, link)->entries_n;
+    (void)pthread_mutex_lock(&set->lock);
+    rc = reserve_names(set, n);
+    if (rc == OK) {
+        LIST_FOREACH (calls, link)
+            admit_call(set, CONTAINER_OF(link, struct purge_call, link), seq);
+        atomic_store_explicit(&set->seq, seq, memory_order_release);
+        publish(set);
+    }
+    (void)pthread_mutex_unlock(&set->lock);
+    return rc;
+}
+
+/* --- going on after a start --- */
+
+static struct purge_job *
+job_resume(struct purge_set *set, const struct record_purge *what)
+{
+    struct purge_job *job = NULL;
+
+    for (struct list *link = set->jobs.prev; link != &set->jobs; link = link->prev)
+        if (CONTAINER_OF(link, struct purge_job, link)->id == what->id)
+            return CONTAINER_OF(link, struct purge_job, link);
+    job = mem_zalloc(sizeof(*job));
+    if (job == NULL)
+        return NULL;
+    list_init(&job->link);
+    list_push(&set->jobs, &job->link);
+    job->id = what->id;
+    job->status.soft = true;
+    job->status.began_ms = what->began_ms;
+    return job;
+}
+
+static void
+push_sorted(struct list *head, struct purge_entry *entry)
+{
+    struct list *after = head->prev;
+
+    while (after != head &&
+           CONTAINER_OF(after, struct purge_entry, link)->what.seq > entry->what.seq)
+        after = after->prev;
+    list_push(after->next, &entry->link); /* before the one that follows */
 }
 
 enum err
 purge_resume(struct purge_set *set, const struct record_purge *what, uint32_t piece)
 {
-    struct purge_entry *entry = entry_new(what, PURGE_WAITING);
+    struct purge_job *job = job_resume(set, what);
+    struct purge_entry *entry = job == NULL ? NULL : entry_new(what, job);
 
     if (entry == NULL)
-        return ERR_NOMEM;
+        return ERR_NOMEM; /* the job goes with the set */
     entry->piece = piece;
-    (void)pthread_mutex_lock(&set->lock);
-    list_push(&set->entries, &entry->link);
+    job->left++;
+    job->status.soft &= what->soft;
+    job->status.matched += what->matched;
+    *(what->soft ? &job->status.marked : &job->status.removed) += what->removed;
+    push_sorted(piece != 0 ? &set->work : &set->fresh, entry);
+    set->keys_waiting_n += piece != 0 && what->kind == STORE_PURGE_KEY;
     set->entries_n++;
+    STAT_INC(purges_at_work);
+    set->text_len += entry->what.text.len;
     set->piece = piece > set->piece ? piece : set->piece;
     set->id = what->id > set->id ? what->id : set->id;
-    status_open(set, what->id, what->began_s, 1);
-    (void)pthread_mutex_unlock(&set->lock);
+    if (what->seq > atomic_load_explicit(&set->seq, memory_order_relaxed))
+        atomic_store_explicit(&set->seq, what->seq, memory_order_relaxed);
     return OK;
-}
-
-/* --- views --- */
-
-static int
-compare_labels(const void *a, const void *b)
-{
-    const struct purge_view_label *x = a, *y = b;
-
-    return (x->label > y->label) - (x->label < y->label);
-}
-
-static uint64_t
-larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static void
-view_merge_labels(struct purge_view *view)
-{
-    size_t n = 0;
-
-    qsort(view->labels, view->labels_n, sizeof(view->labels[0]), compare_labels);
-    for (size_t i = 0; i < view->labels_n; i++) {
-        struct purge_view_label *row = &view->labels[i];
-
-        if (n == 0 || view->labels[n - 1].label != row->label) {
-            view->labels[n++] = *row;
-            continue;
-        }
-        view->labels[n - 1].hard = larger(view->labels[n - 1].hard, row->hard);
-        view->labels[n - 1].soft = larger(view->labels[n - 1].soft, row->soft);
-    }
-    view->labels_n = n;
-}
-
-static void
-view_add(struct purge_view *view, const struct purge_entry *entry, char **text)
-{
-    uint64_t hard = entry->what.soft ? 0 : entry->what.seq;
-    uint64_t soft = entry->what.soft ? entry->what.seq : 0;
-
-    switch ((enum store_purge_kind)entry->what.kind) {
-    case STORE_PURGE_ALL:
-        view->all_hard = larger(view->all_hard, hard);
-        view->all_soft = larger(view->all_soft, soft);
-        return;
-    case STORE_PURGE_LABEL:
-        view->labels[view->labels_n++] = (struct purge_view_label){entry->what.label, hard, soft};
-        return;
-    case STORE_PURGE_PREFIX:
-        memcpy(*text, entry->text, entry->what.text.len);
-        view->prefixes[view->prefixes_n++] = (struct purge_view_prefix){
-            entry->what.seq, entry->what.soft, slice_of(*text, entry->what.text.len)};
-        *text += entry->what.text.len;
-        return;
-    case STORE_PURGE_KEY:
-        return;
-    }
-}
-
-static bool
-is_at_work(const struct purge_entry *entry)
-{
-    return entry->state != PURGE_SWEPT;
 }
 
 enum err
-purge_view_new(struct purge_set *set, struct purge_view **out)
+purge_resumed(struct purge_set *set)
 {
-    size_t text_len = 0, n = 0, len;
-    struct purge_view *view;
-    char *text;
+    struct list *const lists[] = {&set->work, &set->fresh}; /* what has a record is older */
+    uint64_t seq = atomic_load_explicit(&set->seq, memory_order_relaxed);
 
-    /* Only the writer changes entries and their states: it may read them without the lock. */
-    LIST_FOREACH (&set->entries, link) {
-        const struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        n += is_at_work(entry);
-        text_len += is_at_work(entry) ? entry->what.text.len : 0;
-    }
-    *out = NULL;
-    if (n == 0)
-        return OK;
-    len = sizeof(*view) + n * (sizeof(*view->labels) + sizeof(*view->prefixes)) + text_len;
-    view = mem_zalloc(len);
-    if (view == NULL)
+    if (set->entries_n > 0 && reserve_names(set, set->entries_n) != OK)
         return ERR_NOMEM;
-    view->labels = (struct purge_view_label *)(view + 1);
-    view->prefixes = (struct purge_view_prefix *)(view->labels + n);
-    text = (char *)(view->prefixes + n);
-    LIST_FOREACH (&set->entries, link) {
-        const struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (is_at_work(entry))
-            view_add(view, entry, &text);
-    }
-    view_merge_labels(view);
-    *out = view;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        LIST_FOREACH (lists[i], link)
+            name_entry(set, CONTAINER_OF(link, struct purge_entry, link));
+    atomic_store_explicit(&set->seq, seq + PURGE_SEQ_STEP, memory_order_release);
+    publish(set);
     return OK;
-}
-
-/* --- the sweep --- */
-
-enum store_purged
-purge_sweep_match(struct purge_set *set, uint64_t birth, bool is_soft, struct slice key,
-                  const void *labels, size_t labels_n)
-{
-    struct purge_entry *hit = NULL;
-
-    /* The writer alone changes the list: no lock. */
-    LIST_FOREACH (&set->entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->what.seq <= birth || entry->state == PURGE_SWEPT ||
-            entry->state == PURGE_PENDING || (entry->what.soft && (is_soft || hit != NULL)) ||
-            !entry_matches(entry, key, labels, labels_n))
-            continue;
-        hit = entry;
-        if (!entry->what.soft)
-            break;
-    }
-    if (hit == NULL)
-        return STORE_NOT_PURGED;
-    hit->matched_n++;
-    return hit->what.soft ? STORE_PURGED_SOFT : STORE_PURGED_HARD;
-}
-
-void
-purge_sweep_commit(struct purge_set *set, bool committed)
-{
-    (void)pthread_mutex_lock(&set->lock);
-    LIST_FOREACH (&set->entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->matched_n > 0 && committed)
-            status_add(set, entry->what.id, entry->matched_n, 0);
-        entry->matched_n = 0;
-    }
-    (void)pthread_mutex_unlock(&set->lock);
-}
-
-bool
-purge_sweep_begin(struct purge_set *set)
-{
-    bool any = false;
-
-    (void)pthread_mutex_lock(&set->lock);
-    LIST_FOREACH (&set->entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->state == PURGE_WAITING)
-            entry->state = PURGE_SWEEPING;
-        any |= entry->state == PURGE_SWEEPING;
-    }
-    (void)pthread_mutex_unlock(&set->lock);
-    return any;
-}
-
-static void
-end_sweep(struct purge_set *set, bool all)
-{
-    (void)pthread_mutex_lock(&set->lock);
-    LIST_FOREACH (&set->entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->state != PURGE_SWEEPING && (!all || entry->state != PURGE_WAITING))
-            continue;
-        entry->state = PURGE_SWEPT;
-        status_add(set, entry->what.id, 0, 1);
-    }
-    (void)pthread_mutex_unlock(&set->lock);
-}
-
-void
-purge_sweep_end(struct purge_set *set)
-{
-    end_sweep(set, false);
-}
-
-void
-purge_all_swept(struct purge_set *set)
-{
-    end_sweep(set, true);
-}
-
-void
-purge_prune(struct purge_set *set)
-{
-    uint64_t oldest;
-
-    (void)pthread_mutex_lock(&set->lock);
-    oldest = oldest_birth(set);
-    LIST_FOREACH (&set->entries, link) {
-        struct purge_entry *entry = CONTAINER_OF(link, struct purge_entry, link);
-
-        if (entry->state == PURGE_SWEPT && entry->what.seq <= oldest)
-            entry_free(set, entry);
-    }
-    if (oldest == UINT64_MAX && set->keys_n > 0) {
-        memset(set->keys, 0, set->keys_cap * sizeof(*set->keys));
-        set->keys_n = 0;
-    }
-    (void)pthread_mutex_unlock(&set->lock);
 }
 
 /* --- for callers of the store --- */
@@ -681,15 +506,24 @@ enum err
 store_purge_status(struct store *store, uint64_t id, struct store_purge_status *out)
 {
     struct purge_set *set = &store->purges;
-    const struct purge_status_row *row;
     enum err rc = ERR_NOT_FOUND;
 
     ASSERT_TAG(store, STORE_TAG);
     (void)pthread_mutex_lock(&set->lock);
-    row = id == 0 ? NULL : status_row(set, id);
-    if (row != NULL) {
-        *out = row->status;
-        rc = OK;
+    for (size_t i = 0; i < PURGE_ENDED_MAX && rc != OK && id != 0; i++)
+        if (set->ended[i].id == id) {
+            *out = set->ended[i].status;
+            rc = OK;
+        }
+    LIST_FOREACH (&set->jobs, link) {
+        const struct purge_job *job = CONTAINER_OF(link, struct purge_job, link);
+
+        if (rc == OK)
+            break;
+        if (job->id == id) {
+            *out = job->status;
+            rc = OK;
+        }
     }
     (void)pthread_mutex_unlock(&set->lock);
     return rc;
@@ -699,6 +533,8 @@ enum store_purged
 store_purged_since(struct store *store, uint64_t birth, const struct store_key *key,
                    const uint64_t *labels, size_t labels_n)
 {
+    struct purge_subject subject = {birth, key->hash, key->text, labels, labels_n};
+
     ASSERT_TAG(store, STORE_TAG);
-    return purge_match(&store->purges, birth, key->hash, key->text, labels, labels_n);
+    return purge_match(&store->purges, &subject);
 }

@@ -264,7 +264,7 @@ store_purge(struct store *store, const struct store_purge *purges, size_t purges
     rc = purge_call_new(&store->purges, purges, purges_n, done, &call);
     if (rc != OK)
         return rc;
-    *out_id = call->id;
-    writer_append_call(store, call);
+    *out_id = call->job->id;
+    purger_append(store, call);
     return OK;
 }

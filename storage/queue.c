@@ -8,6 +8,7 @@
 
 enum {
     BATCH_OPS_MAX = 8192, /* half of WRITER_FINGERPRINTS */
+    SOON_MS = 10,         /* what is on the disk in the log waits for others */
     IDLE_MS = 200,        /* how often pins and sections are looked at while something waits */
     SLEEP_MS = 60000
 };
@@ -49,14 +50,15 @@ writer_append(struct store *store, struct op *op)
 }
 
 void
-writer_append_call(struct store *store, struct purge_call *call)
+writer_wake_soon(struct store *store)
 {
     struct writer *w = &store->writer;
 
     (void)pthread_mutex_lock(&w->lock);
-    list_push(&w->calls, &call->link);
-    w->urgent = true;
-    (void)pthread_cond_signal(&w->wake);
+    if (w->soon_ms == 0) {
+        w->soon_ms = queue_now_ms() + SOON_MS;
+        (void)pthread_cond_signal(&w->wake);
+    }
     (void)pthread_mutex_unlock(&w->lock);
 }
 
@@ -82,22 +84,29 @@ writer_tell(struct store *store)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+/* Do purges wait for a sweep that may begin? */
+bool
+queue_may_sweep(const struct writer *w)
+{
+    return !w->sweeping && purge_has_waiting(&w->store->purges) &&
+           queue_now_ms() >= w->rest_until_ms;
+}
+
 /* Is there work that waits for nobody? */
 bool
 queue_has_work(const struct writer *w)
 {
-    const struct purge_set *set = &w->store->purges;
-
     if (atomic_load_explicit(&w->store->down, memory_order_relaxed) ||
         (w->pause_until_ms != 0 && queue_now_ms() < w->pause_until_ms))
         return false;
-    if (w->sweeping)
+    if (!list_empty(&w->store->purges.taken))
+        return true; /* their transaction failed */
+    if (w->sweeping && atomic_load_explicit(&w->store->sweep.chunks_n, memory_order_acquire) > 0)
         return true;
     if (!atomic_load_explicit(&w->store->ready, memory_order_relaxed))
         return false;
-    LIST_FOREACH (&set->entries, link)
-        if (CONTAINER_OF(link, struct purge_entry, link)->state == PURGE_WAITING)
-            return true;
+    if (queue_may_sweep(w) || w->store->purges.keys_waiting_n > 0)
+        return true;
     for (size_t i = 0; i < w->doomed_n; i++)
         if (w->doomed[i].slot == INDEX_NONE)
             return true;
@@ -118,10 +127,6 @@ sleep_until(const struct writer *w, uint64_t now)
 {
     uint64_t until = now + (watches(w) ? IDLE_MS : SLEEP_MS);
 
-    if (!list_empty(&w->calls) && atomic_load_explicit(&w->store->ready, memory_order_relaxed))
-        return 0; /* those that waited for the index: it became whole within the last turn */
-    if (w->closing && list_empty(&w->ops) && !list_empty(&w->calls) && !w->urgent)
-        return now + IDLE_MS; /* a purge waits for the index to be whole */
     if (w->urgent || w->closing || w->waiting_len >= w->batch_len)
         return 0;
     if (!list_empty(&w->ops)) {
@@ -129,6 +134,11 @@ sleep_until(const struct writer *w, uint64_t now)
 
         until = due < until ? due : until;
     }
+    if (w->soon_ms != 0 && w->soon_ms < until)
+        until = w->soon_ms;
+    if (!w->sweeping && w->rest_until_ms > now && w->rest_until_ms < until &&
+        purge_has_waiting(&w->store->purges))
+        until = w->rest_until_ms;
     return until > now ? until : 0;
 }
 
@@ -190,22 +200,6 @@ take_ops(struct writer *w)
         w->first_ms = queue_now_ms() - w->store->settings.batch_ms; /* these have waited already */
 }
 
-/* A purge of keys waits for the whole index. */
-static void
-take_calls(struct writer *w)
-{
-    bool ready = atomic_load_explicit(&w->store->ready, memory_order_relaxed);
-
-    LIST_FOREACH (&w->calls, link) {
-        const struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        if (call->has_keys && !ready)
-            continue;
-        list_remove(link);
-        list_push(&w->batch_calls, link);
-    }
-}
-
 /* False: the thread shall end. */
 bool
 queue_take(struct writer *w)
@@ -216,10 +210,10 @@ queue_take(struct writer *w)
     wait_for_work(w);
     if (!w->news || queue_has_work(w) || sleep_until(w, queue_now_ms()) == 0)
         take_ops(w);
-    take_calls(w);
     w->urgent = w->news = false;
-    goes_on = !w->closing || !list_empty(&w->batch) || !list_empty(&w->batch_calls) ||
-              !list_empty(&w->calls) || !list_empty(&w->ops);
+    w->soon_ms = 0;
+    goes_on = !w->closing || !list_empty(&w->batch) || !list_empty(&w->ops) ||
+              atomic_load_explicit(&w->store->purges.has_fresh, memory_order_acquire);
     (void)pthread_mutex_unlock(&w->lock);
     return goes_on;
 }

@@ -221,17 +221,18 @@ copy_labels(struct store_reader *reader, const struct record *record, struct sto
 /* By both views: a sweep that ended since the snapshot was taken has left its marks in records that
  * the snapshot does not show, and its purges are in no later view. */
 static enum store_purged
-match_views(const struct store_reader *reader, const struct record *record)
+match_views(const struct store_reader *reader, const struct purge_subject *subject)
 {
-    const struct purge_view *views[] = {reader->found.view, reader->view};
+    const struct purge_table *views[] = {reader->found.view, reader->view};
     enum store_purged worst = STORE_NOT_PURGED;
 
+    if (purge_is_soft_by_all(&reader->store->purges, subject->birth))
+        worst = STORE_PURGED_SOFT;
     for (size_t i = 0; i < ARRAY_LEN(views); i++) {
         enum store_purged purged = STORE_NOT_PURGED;
 
         if (views[i] != NULL && (i == 0 || views[i] != views[0]))
-            purged = purge_view_match(views[i], record->birth, record->key, record->labels,
-                                      record->labels_n);
+            purged = purge_table_match(views[i], subject);
         if (purged > worst)
             worst = purged;
     }
@@ -268,8 +269,13 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
         (void)atomic_fetch_or_explicit(&entry->verified, VERIFY_RECORD, memory_order_relaxed);
     if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
         return LOOK_OTHER;
-    if (UNLIKELY(reader->found.view != NULL || reader->view != NULL))
-        purged = match_views(reader, &record);
+    if (UNLIKELY(reader->found.view != NULL || reader->view != NULL ||
+                 purge_is_soft_by_all(&store->purges, record.birth))) {
+        struct purge_subject subject = {record.birth, key->hash, record.key, record.labels,
+                                        record.labels_n};
+
+        purged = match_views(reader, &subject);
+    }
     if (purged == STORE_PURGED_HARD || !copy_labels(reader, &record, out))
         return LOOK_OTHER;
     out->oid = entry->oid;

@@ -6,7 +6,7 @@
 #include "base/block.h"
 #include "storage/store.h"
 
-enum { RECORD_VERSION = 2, HEADER_VERSION = 2, PURGE_VERSION = 1 };
+enum { RECORD_VERSION = 2, HEADER_VERSION = 2, PURGE_VERSION = 2 };
 
 /* Power-of-two runs of pages, filled exactly: pages x 4,096 less LMDB's 16-byte page header and the
  * piece's checksum. */
@@ -238,7 +238,7 @@ struct header_disk {
     uint64_t sum;
     char magic[8];
     uint32_t version, full_len;
-    uint64_t oid_next, purge_seq, purge_id, store_id;
+    uint64_t oid_next, purge_seq, purge_id, store_id, soft_all;
 };
 static_assert(sizeof(struct header_disk) == RECORD_HEADER_LEN, "on disk");
 
@@ -254,6 +254,7 @@ record_header_encode(const struct record_header *header, void *out)
         .purge_seq = header->purge_seq,
         .purge_id = header->purge_id,
         .store_id = header->store_id,
+        .soft_all = header->soft_all,
     };
 
     memcpy(disk.magic, header_magic, sizeof(disk.magic));
@@ -276,7 +277,8 @@ record_header_decode(struct slice value, struct record_header *out)
     if (value.len != sizeof(disk) || disk.sum != sum_of(value.ptr, value.len, 0) ||
         disk.oid_next == 0 || disk.oid_next > RECORD_OID_MAX)
         return ERR_STORE_CORRUPT;
-    *out = (struct record_header){disk.oid_next, disk.purge_seq, disk.purge_id, disk.store_id};
+    *out = (struct record_header){disk.oid_next, disk.purge_seq, disk.purge_id, disk.store_id,
+                                  disk.soft_all};
     return OK;
 }
 
@@ -286,10 +288,11 @@ struct purge_disk {
     uint64_t sum;
     uint8_t version, kind, soft, unused[5];
     uint64_t seq, id, label;
-    int64_t began_s;
+    int64_t began_ms;
+    uint64_t matched, removed;
     uint64_t text_len;
 };
-static_assert(sizeof(struct purge_disk) == 56, "on disk");
+static_assert(sizeof(struct purge_disk) == 72, "on disk");
 
 size_t
 record_purge_len(const struct record_purge *purge)
@@ -307,7 +310,9 @@ record_purge_encode(const struct record_purge *purge, uint64_t piece, void *out)
         .seq = purge->seq,
         .id = purge->id,
         .label = purge->label,
-        .began_s = purge->began_s,
+        .began_ms = purge->began_ms,
+        .matched = purge->matched,
+        .removed = purge->removed,
         .text_len = purge->text.len,
     };
     char *end = append(out, &disk, sizeof(disk));
@@ -335,7 +340,9 @@ record_purge_decode(struct slice value, uint64_t piece, struct record_purge *out
         .seq = disk.seq,
         .id = disk.id,
         .label = disk.label,
-        .began_s = disk.began_s,
+        .began_ms = disk.began_ms,
+        .matched = disk.matched,
+        .removed = disk.removed,
         .text = slice_skip(value, sizeof(disk)),
     };
     return OK;

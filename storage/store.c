@@ -19,6 +19,7 @@ enum {
     STORE_PATH_LEN = 4096,
     OWN_READERS = SCAN_THREADS + 12, /* the scan, checks, gauges */
     QUEUE_LEN_DEFAULT = 64 << 20,
+    PURGES_MAX_DEFAULT = 65536,
     BATCH_MS_DEFAULT = 200,
     OBJECT_PART = 8 /* the largest body is this part of the store */
 };
@@ -140,6 +141,8 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         mine->object_max_len = mine->size_len / OBJECT_PART;
     if (mine->object_max_len > (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN)
         mine->object_max_len = (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN;
+    if (mine->purges_max == 0)
+        mine->purges_max = PURGES_MAX_DEFAULT;
     if (mine->queue_max_len == 0)
         mine->queue_max_len = QUEUE_LEN_DEFAULT;
     if (mine->batch_ms == 0)
@@ -178,27 +181,36 @@ read_state(struct store *store, MDB_txn *txn)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Purges that were acknowledged, and of which the file knows nothing yet. */
+static enum err
+load_log(struct store *store)
+{
+    const struct record_header *header = &store->env.header;
+
+    purge_log_open(&store->purger.log, store->path, store->settings.size_len, header->oid_next > 1);
+    return purge_log_replay(&store->purger.log, header->purge_seq, &store->purges);
+}
+
 static enum err
 load_state(struct store *store)
 {
     struct env *env = &store->env;
-    struct purge_view *view = NULL;
     MDB_txn *txn;
     enum err err;
     int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
 
     if (rc != 0)
         return env_err(rc);
-    purge_set_init(&store->purges, env->header.purge_seq, env->header.purge_id);
+    purge_set_init(&store->purges, &env->header, store->settings.purges_max);
     rc = read_state(store, txn);
     mdb_txn_abort(txn);
     store->writer.next_oid = env->header.oid_next;
     if (store->writer.last_key >> RECORD_PIECE_BITS >= store->writer.next_oid)
         rc = MDB_CORRUPTED;
-    err = rc != 0 ? env_err(rc) : purge_view_new(&store->purges, &view);
+    err = env_err(rc);
     if (err == OK)
-        atomic_store_explicit(&store->purges.view, view, memory_order_release);
-    return err;
+        err = load_log(store);
+    return err == OK ? purge_resumed(&store->purges) : err;
 }
 
 /* Open, and once more when what lies there turns out to be damaged. */
@@ -219,6 +231,7 @@ open_file(struct store *store, char *why, size_t why_cap)
             return rc;
         }
         env_close(&store->env);
+        purge_log_close(&store->purger.log);
         purge_set_fini(&store->purges);
         store->writer.last_key = 0;
         store->env.header = (struct record_header){0};
@@ -231,10 +244,10 @@ open_file(struct store *store, char *why, size_t why_cap)
 static void
 go_without_file(struct store *store, const char *why)
 {
-    if (store->purges.births.next == NULL)
-        purge_set_init(&store->purges, 0, 0);
     env_close(&store->env);
     store->env.header = (struct record_header){.oid_next = 1};
+    if (store->purges.births.next == NULL)
+        purge_set_init(&store->purges, &store->env.header, store->settings.purges_max);
     store->env.map_pages = store->settings.size_len / RECORD_PAGE_LEN;
     store->writer.next_oid = 1;
     store->writer.last_key = 0;
@@ -280,6 +293,10 @@ start(struct store *store, char *why, size_t why_cap)
     rc = warm_start(&store->warm);
     if (rc == OK)
         rc = writer_start(store);
+    if (rc == OK)
+        rc = sweep_start(&store->sweep);
+    if (rc == OK)
+        rc = purger_start(store);
     if (rc == OK && !loaded) {
         rc = scan_start(&store->scan, oid_next);
         if (rc == OK)
@@ -298,6 +315,8 @@ free_store(struct store **slot)
     *slot = NULL;
     resize_stop(store);
     mapfault_forget();
+    sweep_fini(&store->sweep);
+    purger_fini(store);
     index_fini(&store->index);
     seen_fini(&store->seen);
     verify_fini(&store->verify);
@@ -327,6 +346,8 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     epoch_init(&store->epoch);
     scan_init(&store->scan, store);
     check_init(&store->check, store);
+    purger_init(store);
+    sweep_init(&store->sweep, store);
     rc = take_settings(store, settings, why, why_cap);
     if (rc == OK)
         rc = index_init(&store->index, &store->epoch);
@@ -342,7 +363,9 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
         rc = start(store, why, why_cap);
     if (rc != OK) {
         check_fini(&store->check);
+        purger_stop(store);
         writer_stop(store);
+        sweep_stop(&store->sweep);
         scan_fini(&store->scan);
         writer_fini(store);
         warm_stop(&store->warm);
@@ -378,7 +401,9 @@ store_close(struct store **slot)
         return;
     ASSERT_TAG(store, STORE_TAG);
     check_fini(&store->check);
-    writer_stop(store);      /* the scan goes on until then: a purge may wait for it */
+    purger_stop(store); /* the scan goes on until then: a purge may wait for it */
+    writer_stop(store);
+    sweep_stop(&store->sweep);
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */
     save_index(store);
     writer_fini(store);

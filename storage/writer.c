@@ -17,6 +17,7 @@ enum {
     DROPPED_MAX = 8, /* batches in a row that found no pages, until the file is given up */
     REOPEN_MS = 1000,
     RESERVE_PAGES = 256,
+    SWEEP_REST_MAX_MS = 60000,
     MAP_PER_BATCH = 32, /* freed pages are usable two commits later: 10 % must hold three */
     BATCH_LEN_MIN = 128 << 10,
     BATCH_LEN_MAX = 8 << 20,
@@ -139,31 +140,22 @@ op_ended(struct writer *w, struct op *op)
 }
 
 static void
-end_batch(struct writer *w, enum err calls_rc)
+end_batch(struct writer *w)
 {
     LIST_FOREACH (&w->batch, link)
         op_ended(w, CONTAINER_OF(link, struct op, link));
-    LIST_FOREACH (&w->batch_calls, link) {
-        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        list_remove(link);
-        if (calls_rc == OK)
-            STAT_INC(purges);
-        purge_call_end(&w->store->purges, &call, calls_rc);
-    }
-    w->purge_seq = 0;
 }
 
 /* --- attempts --- */
 
 static void
-publish_view(struct writer *w, struct purge_view *view)
+sweep_ended(struct writer *w)
 {
-    struct purge_view *old =
-        atomic_exchange_explicit(&w->store->purges.view, view, memory_order_acq_rel);
+    uint64_t now = queue_now_ms(), took = now - w->swept_ms;
 
-    if (old != NULL)
-        index_retire_block(&w->store->index, &old->block);
+    purge_sweep_end(&w->store->purges);
+    w->sweeping = w->sweep_ended = false;
+    w->rest_until_ms = now + (took < SWEEP_REST_MAX_MS ? took : SWEEP_REST_MAX_MS);
 }
 
 static void
@@ -172,18 +164,12 @@ committed(struct writer *w)
     if (w->wrote)
         STAT_INC(store_commits);
     batch_apply(w);
-    if (w->view_changes)
-        publish_view(w, w->view);
-    w->view = NULL;
-    w->view_changes = false;
-    if (w->sweep_ended) {
-        struct purge_view *view;
-
-        purge_sweep_end(&w->store->purges);
-        w->sweeping = false;
-        if (purge_view_new(&w->store->purges, &view) == OK)
-            publish_view(w, view);
+    if (w->purged) {
+        purge_taken_committed(&w->store->purges, w->purge_seq, w->takes_keys);
+        w->has_taken = false;
     }
+    if (w->sweep_ended)
+        sweep_ended(w);
     evict_raise_limit(w);
     w->dropped_n = 0;
     w->pause_until_ms = 0;
@@ -272,6 +258,16 @@ clear_index(struct writer *w)
     }
 }
 
+/* Nothing is stored that they could name. */
+static void
+forget_purges(struct writer *w)
+{
+    sweep_give_up(&w->store->sweep);
+    purge_all_done(&w->store->purges);
+    w->sweeping = w->has_taken = w->sweep_ended = false;
+    w->swept_n = 0;
+}
+
 static void
 forget_all(struct writer *w)
 {
@@ -285,9 +281,7 @@ forget_all(struct writer *w)
         queue_kill_put(put);
         forget_put(w, put);
     }
-    purge_all_swept(&store->purges);
-    publish_view(w, NULL);
-    w->sweeping = false;
+    forget_purges(w);
     w->last_key = 0;
     w->limit_pages = evict_limit_max(&store->env);
     w->dropped_n = 0;
@@ -362,6 +356,7 @@ begin_anew(struct writer *w, int rc)
     reopen(w);
     warm_unlock_map(&store->warm);
     atomic_store_explicit(&store->ready, true, memory_order_release);
+    purger_wake(store);
 }
 
 /* --- room on the disk --- */
@@ -472,7 +467,7 @@ give_up_puts(struct writer *w, int rc)
     if (rc == 0)
         return;
     w->pause_until_ms = queue_now_ms() + REOPEN_MS; /* what can wait need not fail all the time */
-    if (env_is_fatal(rc) || w->dropped_n >= DROPPED_MAX || !list_empty(&w->batch_calls))
+    if (env_is_fatal(rc) || w->dropped_n >= DROPPED_MAX || purge_has_late(&w->store->purges))
         begin_anew(w, rc);
     else
         put_back_releases(w);
@@ -491,33 +486,19 @@ run_batch(struct writer *w)
     }
 }
 
+/* What this batch has to do for purges: those that came, and those that wait for a sweep. */
 static void
-admit_calls(struct writer *w)
+take_purges(struct writer *w)
 {
-    enum err rc;
+    struct store *store = w->store;
 
-    if (list_empty(&w->batch_calls))
-        return;
-    rc = purge_admit(&w->store->purges, &w->batch_calls, &w->purge_seq);
-    if (rc == OK)
-        rc = purge_view_new(&w->store->purges, &w->view);
-    w->view_changes = rc == OK;
-    if (rc == OK)
-        return;
-    LIST_FOREACH (&w->batch_calls, link) {
-        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
-
-        list_remove(link);
-        purge_call_end(&w->store->purges, &call, rc);
+    w->takes_keys = atomic_load_explicit(&store->ready, memory_order_relaxed);
+    w->has_taken = purge_take(&store->purges, w->takes_keys, &w->purge_seq);
+    if (w->takes_keys && queue_may_sweep(w) && purge_sweep_begin(&store->purges)) {
+        w->sweeping = true;
+        w->swept_ms = queue_now_ms();
+        sweep_begin(&store->sweep, w->next_oid);
     }
-}
-
-static void
-drop_view(struct writer *w)
-{
-    mem_free(w->view);
-    w->view = NULL;
-    w->view_changes = false;
 }
 
 static void
@@ -528,21 +509,18 @@ turn(struct writer *w)
     if (atomic_load_explicit(&store->down, memory_order_relaxed) && queue_now_ms() >= w->reopen_ms)
         reopen(w);
     queue_prepare(w);
-    admit_calls(w);
+    take_purges(w);
     if (atomic_load_explicit(&store->down, memory_order_relaxed)) {
         fail_ops(w, ERR_STORE_IO);
-        purge_all_swept(&store->purges); /* there is nothing to purge */
-    } else if (!list_empty(&w->batch) || !list_empty(&w->batch_calls) || w->doomed_n > 0 ||
-               queue_has_work(w)) {
+        forget_purges(w);
+    } else if (!list_empty(&w->batch) || w->has_taken || w->doomed_n > 0 || queue_has_work(w)) {
         reserve_room(w);
         queue_bound_puts(w);
         run_batch(w);
     }
-    if (w->view_changes)
-        drop_view(w); /* never committed: everything it names is gone */
-    end_batch(w, OK);
+    end_batch(w);
     if (atomic_load_explicit(&store->down, memory_order_relaxed))
-        purge_all_swept(&store->purges);
+        forget_purges(w);
 }
 
 /* --- the scan's results --- */
@@ -599,9 +577,11 @@ merge_scan(struct writer *w)
     for (; n < MERGE_MAX && (result = scan_take(&store->scan)) != NULL; n++) {
         merge_result(w, result);
         scan_result_free(&result);
-        if (scan_merged(&store->scan))
-            LOG(INFO, store, "text=\"the index is whole\" objects=%llu",
-                (unsigned long long)store->index.live_n);
+        if (!scan_merged(&store->scan))
+            continue;
+        purger_wake(store);
+        LOG(INFO, store, "text=\"the index is whole\" objects=%llu",
+            (unsigned long long)store->index.live_n);
     }
     if (n == MERGE_MAX)
         writer_tell(store);
@@ -645,7 +625,7 @@ one_turn(struct writer *w)
     merge_scan(w);
     turn(w);
     make_smaller(w);
-    purge_prune(&w->store->purges);
+    purge_prune(&w->store->purges, &w->store->index);
     index_reclaim(&w->store->index);
     set_gauges(w);
 }
@@ -697,9 +677,7 @@ writer_start(struct store *store)
     w->store = store;
     init_sync(w);
     list_init(&w->ops);
-    list_init(&w->calls);
     list_init(&w->batch);
-    list_init(&w->batch_calls);
     list_init(&w->puts);
     w->batch_len = store->settings.batch_len != 0 ? store->settings.batch_len
                                                   : default_batch_len(store->settings.size_len);
@@ -737,7 +715,7 @@ writer_fini(struct store *store)
     if (w->store == NULL)
         return;
     ASSERT(!w->started);
-    ASSERT(list_empty(&w->ops) && list_empty(&w->calls));
+    ASSERT(list_empty(&w->ops));
     mem_free(w->scratch);
     mem_free(w->ends);
     mem_free(w->changes);

@@ -24,6 +24,10 @@ MUST_USE enum err
 admin_order_parse(struct arena *arena, const struct purge_sites *sites, struct slice body,
                   struct admin_order *out, struct json_t **out_answer);
 
+/* How far a purge has come: {"id", "state", "soft", "matched", "removed", "marked", "began_ms",
+ * "ended_ms", "duration_ms"}. `now_ms`: since the epoch; for one that is at work. */
+struct json_t *admin_purge(uint64_t id, const struct store_purge_status *status, int64_t now_ms);
+
 /* {"error": what, "hint": what to do}; NULL when out of memory. */
 struct json_t *admin_error(const char *hint, const char *format, ...) PRINTF_LIKE(2, 3);
 

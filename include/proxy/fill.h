@@ -56,7 +56,8 @@ struct fill *fill_find(struct fill_table *table, const struct store_key *key, st
 /* A new one that nobody else can join; `store_it`: with a put begun. */
 MUST_USE enum err fill_new_private(struct fill_table *table, const struct store_key *key,
                                    struct slice keyed, bool store_it, struct fill **out);
-bool fill_is_under_way(struct fill_table *table, const struct store_key *key); /* of any fields */
+/* Of any fields; what a purge has named since it began does not count. */
+bool fill_is_under_way(struct fill_table *table, const struct store_key *key);
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **slot);
 

@@ -78,7 +78,6 @@ struct index {
     uint32_t retired, grace; /* wait for a mark; wait for the marked readers */
     struct index_block *retired_blocks, *grace_blocks;
     bool marked;
-    struct index_cursor sweep; /* moved on when its entry goes */
     uint64_t bytes_len;
     unsigned lists_n;
     struct index_list lists[INDEX_GROUPS_MAX];

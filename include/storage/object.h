@@ -10,6 +10,9 @@
 MUST_USE int object_note(struct writer *w, const struct change *change);
 
 bool object_is_going(const struct index_entry *entry);
+
+/* The entry of an object that is not going; INDEX_NONE: there is none. */
+uint32_t object_find(const struct writer *w, struct store_hash hash, uint64_t oid);
 uint64_t object_take_oid(struct writer *w);
 
 /* Room for a value, to be filled before anything else is written. */

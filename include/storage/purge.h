@@ -1,15 +1,20 @@
-/* Purges at work, and what they apply to.
+/* Purges: what they apply to, how far they have come.
  *
- * `seq` counts transactions that purged. A put is born with the seq of its beginning, and a purge
- * with seq S applies to whatever was born before S. Three parties ask:
- * - readers, for the purges whose objects are not all swept away yet: an immutable view, which
- *   costs one load when there is none;
- * - the writer, when a put ends or an object is rewritten, and fills (store_purged_since): for all
- *   purges younger than the oldest put still open, under the lock;
- * - the sweep.
+ * `seq` counts admissions of purges. A put is born with the seq of its beginning, and a purge with
+ * seq S applies to whatever was born before S. What is named is found in a table of names
+ * (storage/purge_table.h): by readers, when something is at work; by the writer when a put ends or
+ * an object is rewritten, and by fills, for all purges younger than the oldest put still open.
  *
- * The lock is held for short moments only. Purges of a key are not kept as entries: their objects
- * are removed with their transaction, and only puts still open need to know (keys). */
+ * A row of a call is an entry of one of three lists, in the order of their seq:
+ *
+ *   fresh -- the writer takes it --> taken -- its transaction commits --> waiting, sweeping -->
+ * gone
+ *
+ * Fresh ones are named in the table and on the disk in the purge log (storage/purge_log.h): they
+ * hold, and are acknowledged. The writer's transaction gives each a record; keys are removed there
+ * and then. The sweep (storage/sweep.h) removes what the others name, and at its end their records.
+ *
+ * The lock is held for short moments only. */
 #ifndef BRINK_STORAGE_PURGE_H
 #define BRINK_STORAGE_PURGE_H
 
@@ -17,65 +22,50 @@
 #include <stdatomic.h>
 
 #include "storage/index.h"
+#include "storage/purge_table.h"
 #include "storage/record.h"
 
 enum {
-    PURGE_ENTRIES_MAX = 4096, /* labels, prefixes and alls at work */
-    PURGE_ROWS_MAX = 4096,    /* of one call */
-    PURGE_KEYS_MAX = 1 << 20, /* keys remembered for puts that are still open */
-    PURGE_STATUS_MAX = 1024,
+    PURGE_ROWS_MAX = 4096,     /* of one call, and after which nothing joins a transaction */
+    PURGE_TEXT_MEAN = 256,     /* bytes of names that purges at work may have, for each of them */
+    PURGE_NAMES_MAX = 1 << 20, /* remembered for puts that are still open */
+    PURGE_ENDED_MAX = 1024,    /* whose states are remembered */
+    PURGE_SEQ_STEP = 1 << 20   /* a start leaves so many out: no birth from before reaches them */
 };
 
-/* What readers check. */
-struct purge_view {
-    struct index_block block;
-    uint64_t all_hard, all_soft; /* seq; 0: none */
-    size_t labels_n, prefixes_n;
-    struct purge_view_label {
-        uint64_t label, hard, soft;
-    } * labels; /* sorted */
-    struct purge_view_prefix {
-        uint64_t seq;
-        bool soft;
-        struct slice text;
-    } * prefixes;
-};
-
-enum purge_state {
-    PURGE_PENDING, /* its transaction is not committed */
-    PURGE_WAITING, /* for the next sweep */
-    PURGE_SWEEPING,
-    PURGE_SWEPT /* kept for puts born before it */
+/* A call of store_purge, from its admission until all is done. */
+struct purge_job {
+    struct list link;
+    uint64_t id;
+    uint64_t left;  /* entries, and one for the call itself */
+    uint64_t stamp; /* of the object that was counted last */
+    struct store_purge_status status;
 };
 
 struct purge_entry {
     struct list link;
-    enum purge_state state;
-    uint32_t piece;     /* its record is at record_key(0, piece); 0 when it was never written */
-    uint64_t matched_n; /* by the sweep, in this transaction */
-    struct record_purge what;
+    struct list touched; /* of the set's, when it counts something in this transaction */
+    struct purge_entry *older, *younger; /* of the same name */
+    struct purge_job *job;
+    uint64_t name;
+    uint32_t piece; /* its record is at record_key(0, piece); 0: it has none */
+    bool sweeping;
+    uint64_t matched_n, removed_n; /* by this transaction */
+    struct store_hash hash;        /* of a key */
+    struct record_purge what;      /* with the counts that are committed */
     char text[];
 };
 
-/* One call of store_purge on its way. */
+/* A call on its way to its acknowledgement. */
 struct purge_call {
     struct list link;
-    uint64_t id;
-    int64_t began_s;
-    uint64_t matched; /* by key rows, in this transaction */
+    struct purge_job *job;
     struct store_done done;
-    size_t rows_n;
+    uint64_t seq;     /* when it is admitted */
+    uint64_t matched; /* by rows of keys */
     bool has_keys;
-    struct purge_row {
-        struct store_purge what;   /* its text lies behind the rows */
-        struct store_hash hash;    /* of a key */
-        struct purge_entry *entry; /* made when the writer takes the call */
-    } rows[];
-};
-
-struct purge_key {
-    struct store_hash hash;
-    uint64_t hard, soft; /* seq; both 0: an empty slot */
+    size_t entries_n;
+    struct list entries; /* until it is admitted */
 };
 
 struct purge_birth { /* of an open put */
@@ -84,60 +74,97 @@ struct purge_birth { /* of an open put */
 };
 
 struct purge_set {
-    _Atomic(struct purge_view *) view; /* NULL: readers have nothing to check */
-    atomic_uint_fast64_t seq;          /* the birth of a put that begins now */
-    pthread_mutex_t lock;              /* all below */
-    struct list births;                /* of open puts, oldest first */
-    struct list entries;
-    size_t entries_n, coming_n; /* coming: rows of calls that the writer has not taken */
-    uint64_t floor;             /* whatever was born before is taken for purged */
-    uint64_t id;                /* the last one given */
-    uint32_t piece;             /* the last record number used */
-    struct purge_key *keys;
-    uint64_t keys_cap, keys_n;
-    struct purge_status_row {
+    _Atomic(struct purge_table *) view; /* NULL: readers have nothing to check */
+    atomic_uint_fast64_t
+        soft_all;             /* what was born before this is stale; never expires, is one number */
+    atomic_uint_fast64_t seq; /* the birth of a put that begins now */
+    atomic_bool has_fresh;    /* there is something to take */
+    pthread_mutex_t lock;     /* all below */
+    struct purge_table *table;      /* the view, also while it only serves open puts; may be NULL */
+    struct index_block *retired;    /* tables that readers may look at */
+    struct list births;             /* of open puts, oldest first */
+    struct list fresh, taken, work; /* entries */
+    struct list touched;
+    struct list late; /* calls that are acknowledged by their transaction */
+    struct list jobs;
+    struct purge_entry *alls;     /* entries that name everything, youngest first */
+    uint64_t entries_n, coming_n; /* coming: of calls that are not admitted */
+    uint64_t entries_max, text_len;
+    uint64_t prefixes_n, prefix_seq; /* entries; the youngest there was */
+    uint64_t keys_waiting_n;         /* of `work`: the index was not whole */
+    uint64_t floor;                  /* whatever was born before is taken for purged */
+    uint64_t id;                     /* the last one given */
+    uint64_t stamp;
+    uint64_t committed; /* seq up to which transactions have seen to everything */
+    uint32_t piece;     /* the last record number used */
+    struct purge_ended {
         uint64_t id;
-        uint64_t left; /* rows not done */
         struct store_purge_status status;
-    } status[PURGE_STATUS_MAX];
+    } ended[PURGE_ENDED_MAX];
+    size_t ended_n; /* ever */
 };
 
-void purge_set_init(struct purge_set *set, uint64_t seq, uint64_t id);
+void
+purge_set_init(struct purge_set *set, const struct record_header *header, uint64_t entries_max);
 void purge_set_fini(struct purge_set *set);
 
-/* Any thread. */
+/* --- any thread --- */
+
 void purge_birth_open(struct purge_set *set, struct purge_birth *birth);
 void purge_birth_close(struct purge_set *set, struct purge_birth *birth);
-enum store_purged purge_match(struct purge_set *set, uint64_t birth, struct store_hash hash,
-                              struct slice key, const void *labels, size_t labels_n);
-enum store_purged purge_view_match(const struct purge_view *view, uint64_t birth, struct slice key,
-                                   const void *labels, size_t labels_n);
 
-/* A call with its copies and its id, counted and in the table of states. ERR_NOMEM, ERR_LIMIT. */
+/* By all purges that an open put has to know of. */
+enum store_purged purge_match(struct purge_set *set, const struct purge_subject *subject);
+
+static inline bool
+purge_is_soft_by_all(const struct purge_set *set, uint64_t birth)
+{
+    return birth < atomic_load_explicit(&set->soft_all, memory_order_acquire);
+}
+
+/* A call with its copies and its id, counted. ERR_NOMEM, ERR_LIMIT. */
 MUST_USE enum err purge_call_new(struct purge_set *set, const struct store_purge *purges, size_t n,
                                  struct store_done done, struct purge_call **out);
+void purge_call_end(struct purge_set *set, struct purge_call **slot, enum err rc);
 
-/* The writer's: give the rows of these calls (linked by `link`) their seq and make them count for
- * puts. ERR_NOMEM: nothing was done. */
-MUST_USE enum err purge_admit(struct purge_set *set, struct list *calls, uint64_t *out_seq);
-void purge_call_end(struct purge_set *set, struct purge_call **slot, enum err rc); /* committed */
+/* --- storage/purger.c --- */
 
-/* A purge found on the disk at start: goes on. ERR_NOMEM. */
+/* They hold from here on. `seq`: the next. ERR_NOMEM: nothing was done. */
+MUST_USE enum err purge_admit(struct purge_set *set, struct list *calls, uint64_t seq);
+void purge_set_late(struct purge_set *set, struct list *calls); /* the log has them not */
+uint64_t purge_committed_seq(struct purge_set *set);
+
+/* At start: a purge goes on that has a record at `piece`, or was found in the log (0). ERR_NOMEM.
+ */
 MUST_USE enum err
 purge_resume(struct purge_set *set, const struct record_purge *what, uint32_t piece);
+MUST_USE enum err purge_resumed(struct purge_set *set); /* those were all. ERR_NOMEM */
 
-/* A view of all entries that are not swept; *out NULL when there is none. ERR_NOMEM. */
-MUST_USE enum err purge_view_new(struct purge_set *set, struct purge_view **out);
+/* --- the writer's --- */
 
-/* Does a purge that is not swept name this stored object? Counts it for that purge, which
- * purge_sweep_commit makes good or takes back. An object that is soft already is no match for soft.
- */
-enum store_purged purge_sweep_match(struct purge_set *set, uint64_t birth, bool is_soft,
-                                    struct slice key, const void *labels, size_t labels_n);
-void purge_sweep_commit(struct purge_set *set, bool committed);
-bool purge_sweep_begin(struct purge_set *set); /* false: nothing to sweep */
-void purge_sweep_end(struct purge_set *set); /* what was sweeping is swept; its records are gone */
-void purge_all_swept(struct purge_set *set); /* a new file was begun: nothing is left to sweep */
-void purge_prune(struct purge_set *set);     /* forget what no open put needs */
+/* Move what is fresh to `taken`, as much as fits into one transaction; with `ready`, also keys that
+ * waited. False: nothing is there. *out_seq: up to which all is taken, or was before. */
+MUST_USE bool purge_take(struct purge_set *set, bool ready, uint64_t *out_seq);
+uint32_t purge_next_piece(struct purge_set *set);
+
+/* What is taken is committed: keys, and soft ones of everything, are done, the others wait for a
+ * sweep. Ends the late calls. `ready`: as at purge_take. */
+void purge_taken_committed(struct purge_set *set, uint64_t seq, bool ready);
+bool purge_has_late(struct purge_set *set);
+
+/* What names this stored object, counted for each that does; the counts become good with the
+ * commit. What is soft already is no match for soft. */
+enum store_purged
+purge_settle(struct purge_set *set, const struct purge_subject *subject, bool is_soft);
+void purge_settle_end(struct purge_set *set, bool committed);
+void purge_count(struct purge_set *set, struct purge_entry *entry, uint64_t n); /* n at once */
+
+bool purge_sweep_begin(struct purge_set *set); /* false: nothing waits */
+void purge_sweep_end(struct purge_set *set);   /* what was sweeping is gone, and its records */
+bool purge_has_waiting(struct purge_set *set);
+void purge_all_done(struct purge_set *set); /* a new file was begun: all is gone */
+
+/* Give up names that no open put needs, and tables to the index. */
+void purge_prune(struct purge_set *set, struct index *index);
 
 #endif

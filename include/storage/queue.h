@@ -6,11 +6,12 @@
 
 uint64_t queue_now_ms(void); /* of the monotonic clock */
 
+bool queue_may_sweep(const struct writer *w); /* purges wait for a sweep, which may begin */
+
 /* Is there work that waits for nobody: a sweep, something doomed? */
 bool queue_has_work(const struct writer *w);
 
-/* Sleep until there is something to do; then w->batch and w->batch_calls. False: the thread shall
- * end. */
+/* Sleep until there is something to do; then w->batch. False: the thread shall end. */
 MUST_USE bool queue_take(struct writer *w);
 
 /* Checksums; what belongs together; what fails at once. */

@@ -20,14 +20,14 @@ struct store_reader {
     bool renewed; /* the transaction is live in this section */
     bool handed;  /* slices into the map were given out in this section */
     struct store *store;
-    MDB_cursor *cursor;            /* of txn; its position makes reads of neighbouring keys cheap */
-    const struct purge_view *view; /* as it was before the snapshot was taken; of this section */
+    MDB_cursor *cursor; /* of txn; its position makes reads of neighbouring keys cheap */
+    const struct purge_table *view; /* as it was before the snapshot was taken; of this section */
     MDB_txn *txn; /* NULL: none yet in this environment; taken away when the file is set aside */
     struct arena labels; /* aligned copies; reset with the section */
     /* the matches of the cursor that was used last, newest first */
     struct {
         struct store_hash hash;
-        const struct purge_view *view; /* as it was before the index was asked */
+        const struct purge_table *view; /* as it was before the index was asked */
         uint32_t next, n;
         uint32_t numbers[READER_FOUND_MAX];
     } found;

@@ -97,11 +97,12 @@ MUST_USE enum err record_decode(struct slice value, uint64_t oid, bool verify, s
 
 struct record_header {
     uint64_t oid_next;  /* no id from here on was ever used */
-    uint64_t purge_seq; /* the birth of what comes next */
+    uint64_t purge_seq; /* purges up to this are applied, or have a record */
     uint64_t purge_id;  /* the last one given */
     uint64_t store_id;  /* random: of no other file */
+    uint64_t soft_all;  /* seq of the last soft purge of everything: older objects are stale */
 };
-#define RECORD_HEADER_LEN 56U
+#define RECORD_HEADER_LEN 64U
 
 void record_header_encode(const struct record_header *header, void *out);
 
@@ -113,7 +114,8 @@ struct record_purge {
     uint8_t kind; /* enum store_purge_kind */
     bool soft;
     uint64_t seq, id, label;
-    int64_t began_s;
+    int64_t began_ms;          /* since the epoch */
+    uint64_t matched, removed; /* so far; removed: or marked, when it is soft */
     struct slice text;
 };
 

@@ -6,11 +6,13 @@
 #include "storage/env.h"
 #include "storage/index.h"
 #include "storage/purge.h"
+#include "storage/purger.h"
 #include "storage/reader.h"
 #include "storage/resize.h"
 #include "storage/scan.h"
 #include "storage/seen.h"
 #include "storage/share.h"
+#include "storage/sweep.h"
 #include "storage/verify.h"
 #include "storage/warm.h"
 #include "storage/writer.h"
@@ -34,6 +36,8 @@ struct store {
     struct seen seen;
     struct verify verify;
     struct purge_set purges;
+    struct purger purger;
+    struct sweep sweep;
     struct writer writer;
     struct scan scan;
     struct resize resize;

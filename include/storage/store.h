@@ -34,6 +34,7 @@ struct store_settings {
     uint64_t size_len;       /* the map: the file never grows past it; at least 4 MiB */
     uint64_t object_max_len; /* largest body kept; 0: an eighth of size_len */
     uint64_t queue_max_len;  /* bytes that may wait for the writer */
+    unsigned purges_max;     /* names that purges at work may have; 0: 65,536 */
     uint64_t batch_len;      /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
     unsigned batch_ms;       /* the longest a put waits for its commit */
     unsigned readers_max;    /* store_readers that may exist at once */
@@ -223,18 +224,28 @@ struct store_purge {
     struct slice text; /* the key, or the prefix; copied */
 };
 
-/* All of them in one transaction. When `done` runs they are on disk and no reader finds what they
- * name; n = stored objects that STORE_PURGE_KEY rows matched. What the others match is removed in
- * the background: ask by the id. ERR_NOMEM; ERR_LIMIT when too many purges are still at work. */
+/* All of them at once. When `done` runs they are on disk and no reader finds what they name; n =
+ * stored objects that STORE_PURGE_KEY rows matched. That is in a time which depends neither on how
+ * many objects match nor on what the writer is busy with. What they match is removed in the
+ * background: ask by the id. ERR_NOMEM; ERR_LIMIT when too many purges are still at work. */
 MUST_USE enum err store_purge(struct store *store, const struct store_purge *purges,
                               size_t purges_n, struct store_done done, uint64_t *out_id);
 
-struct store_purge_status {
-    bool finished;
-    uint64_t matched;         /* objects removed or marked so far */
-    int64_t began_s, ended_s; /* seconds since the epoch; ended_s 0 while at work */
+enum store_purge_state {
+    STORE_PURGE_WAITING,  /* it holds; what it names is not looked for yet */
+    STORE_PURGE_SWEEPING, /* what it names is looked for, and goes */
+    STORE_PURGE_DONE      /* nothing that it names is left */
 };
-/* ERR_NOT_FOUND: unknown, or too long ago. */
+
+struct store_purge_status {
+    enum store_purge_state state;
+    bool soft;                  /* every row of it */
+    uint64_t matched;           /* stored objects that it names, as far as it has come */
+    uint64_t removed, marked;   /* of these: because of it, and of no earlier purge */
+    int64_t began_ms, ended_ms; /* since the epoch; ended_ms 0 while at work */
+};
+/* Those at work are known after a restart, too, with what they had done; of those that have ended,
+ * the last 1,024 since the start. ERR_NOT_FOUND: unknown, or too long ago. */
 MUST_USE enum err
 store_purge_status(struct store *store, uint64_t id, struct store_purge_status *out);
 

@@ -1,6 +1,6 @@
 /* The writer: the one thread that writes, its queue, and what one transaction does.
  *
- * Callers append ops and calls (purges) under `lock` and never wait. The thread takes a batch, runs
+ * Callers append ops under `lock` and never wait. The thread takes a batch, runs
  * it in one transaction (storage/batch.c), makes room in the same transaction (storage/evict.c),
  * commits, and only then changes the index and calls back. A transaction that fails is undone and
  * tried again; what it would change in memory is in `changes` until it is committed. */
@@ -106,20 +106,21 @@ struct writer {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     /* under the lock */
-    struct list ops, calls;
+    struct list ops;
     uint64_t waiting_len; /* of ops not taken */
     uint64_t first_ms;    /* when the oldest op came */
+    uint64_t soon_ms;     /* when purges are to be seen to; 0: none came */
     bool urgent, closing;
     bool news;                      /* of the scan: no reason to commit early */
     atomic_uint_fast64_t queue_len; /* of ops not over, taken or not */
 
     /* the thread's: the batch */
-    struct list batch, batch_calls;
+    struct list batch;
     uint64_t batch_len; /* bytes of one transaction */
     uint32_t batch_number;
-    uint64_t purge_seq;      /* of batch_calls; 0: none */
-    struct purge_view *view; /* with view_changes: to be published when it is committed */
-    bool view_changes;
+    bool has_taken;     /* purges, to be seen to */
+    bool takes_keys;    /* the index is whole */
+    uint64_t purge_seq; /* up to which this batch sees to everything */
 
     /* the thread's: one attempt */
     MDB_txn *txn;
@@ -131,10 +132,11 @@ struct writer {
     uint64_t rewritten_len; /* survivors' bytes */
     struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
-    uint64_t free_left;             /* pages that may still be freed */
-    struct index_cursor sweep_from; /* where the sweep stood before it */
-    bool wrote;                     /* there is something to commit */
-    bool sweep_ended;               /* by this transaction */
+    uint64_t free_left; /* pages that may still be freed */
+    bool wrote;         /* there is something to commit */
+    size_t swept_n;     /* chunks */
+    bool purged;        /* it saw to what is taken */
+    bool sweep_ended;   /* by this transaction */
 
     /* the thread's: what lasts */
     struct list puts; /* with pieces stored and no record */
@@ -142,8 +144,8 @@ struct writer {
     struct doomed *doomed;
     size_t doomed_n, doomed_cap;
     uint64_t next_oid, last_key;
-    uint64_t limit_pages; /* eviction keeps the store below; falls after MDB_MAP_FULL */
-    uint64_t sweep_until; /* ids from here on cannot match */
+    uint64_t limit_pages;             /* eviction keeps the store below; falls after MDB_MAP_FULL */
+    uint64_t swept_ms, rest_until_ms; /* when the sweep began; when the next one may */
     bool sweeping, header_changed;
     unsigned dropped_n;      /* batches given up in a row */
     bool disk_is_full;       /* it had no room for what the next batch may add */
@@ -162,7 +164,8 @@ MUST_USE enum err writer_start(struct store *store);
 void writer_stop(struct store *store); /* when all that was queued is over */
 void writer_fini(struct store *store); /* when nobody is left who could wake it */
 void writer_wake(struct store *store);
-void writer_tell(struct store *store); /* the scan has found something */
+void writer_tell(struct store *store);      /* the scan has found something */
+void writer_wake_soon(struct store *store); /* purges may wait a little, for others */
 
 /* The thread's. One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
 MUST_USE int writer_attempt(struct writer *w, int (*run)(struct writer *w));
@@ -173,7 +176,6 @@ void writer_close_file(struct writer *w);
 
 /* Any thread. False: the queue is full (never for queue_len 0). */
 MUST_USE bool writer_append(struct store *store, struct op *op);
-void writer_append_call(struct store *store, struct purge_call *call);
 
 /* storage/batch.c: fill w->txn. LMDB's codes; or one of these. */
 enum { BATCH_NO_ROOM = -1, BATCH_MORE_ROOM = -2, BATCH_NOMEM = -3 };

@@ -300,35 +300,44 @@ job_free(struct purge_job *job)
     mem_free(job);
 }
 
-static const char *
-state_name(const struct store_purge_status *status)
+static int64_t
+wall_ms(void)
 {
-    return status->finished ? "done" : "removing";
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void
 answer_purged(struct purge_job *job)
 {
-    struct store_purge_status status = {.finished = true, .matched = job->n};
+    struct store_purge_status status = {
+        .state = STORE_PURGE_DONE, .matched = job->n, .soft = job->order.soft};
+    json_t *answer;
 
     (void)(store_purge_status(job->admin->store, job->id, &status) == OK); /* else as assumed */
     LOG(INFO, purge, "id=%" PRIu64 " what=%s items=%zu soft=%d matched=%" PRIu64, job->id,
         job->order.what, job->order.items_n, job->order.soft, status.matched);
-    answer_json(&job->request, 200,
-                json_pack("{s:I, s:s, s:s, s:I, s:I, s:b}", "id", (json_int_t)job->id, "state",
-                          state_name(&status), "what", job->order.what, "items",
-                          (json_int_t)job->order.items_n, "matched", (json_int_t)status.matched,
-                          "soft", (int)job->order.soft));
+    answer = admin_purge(job->id, &status, wall_ms());
+    if (answer != NULL) {
+        (void)json_object_set_new(answer, "what", json_string(job->order.what));
+        (void)json_object_set_new(answer, "items", json_integer((json_int_t)job->order.items_n));
+    }
+    answer_json(&job->request, 200, answer);
 }
 
 static void
 answer_failed(struct httpd_request **request, enum err rc)
 {
-    if (rc == ERR_LIMIT)
-        answer_error(request, 503, "too many purges are at work", "try again in a moment");
-    else
-        answer_error(request, err_status(rc), err_text(rc),
-                     "nothing was purged; the event log says why");
+    if (rc == ERR_LIMIT) {
+        httpd_add_field(*request, "Retry-After", "1");
+        answer_error(request, 503, "too many purges are at work; nothing was purged",
+                     "try again in a moment; store.purges_max says how many names may be at work");
+        return;
+    }
+    answer_error(request, err_status(rc), err_text(rc),
+                 "nothing was purged; the event log says why");
 }
 
 static void
@@ -404,14 +413,14 @@ on_purge_status(struct admin *admin, struct httpd_request *request)
     uint64_t id;
 
     if (!slice_to_u64(text, &id) || store_purge_status(admin->store, id, &status) != OK) {
-        answer_error(&request, 404, "there is no purge of this id, or it was long ago",
-                     "the answer to POST /purge tells the id");
+        answer_error(
+            &request, 404,
+            "no purge of this id is at work, nor among the last 1,024 that ended since the "
+            "start",
+            "the answer to POST /purge tells the id");
         return;
     }
-    answer_json(&request, 200,
-                json_pack("{s:I, s:s, s:I, s:I, s:I}", "id", (json_int_t)id, "state",
-                          state_name(&status), "matched", (json_int_t)status.matched, "began_s",
-                          (json_int_t)status.began_s, "ended_s", (json_int_t)status.ended_s));
+    answer_json(&request, 200, admin_purge(id, &status, wall_ms()));
 }
 
 /* --- checking --- */

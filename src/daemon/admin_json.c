@@ -220,6 +220,35 @@ admin_order_parse(struct arena *arena, const struct purge_sites *sites, struct s
     return rc;
 }
 
+/* --- purges --- */
+
+static const char *
+state_name(enum store_purge_state state)
+{
+    switch (state) {
+    case STORE_PURGE_WAITING:
+        return "waiting";
+    case STORE_PURGE_SWEEPING:
+        return "sweeping";
+    case STORE_PURGE_DONE:
+        return "done";
+    }
+    UNREACHABLE();
+}
+
+json_t *
+admin_purge(uint64_t id, const struct store_purge_status *status, int64_t now_ms)
+{
+    int64_t until_ms = status->state == STORE_PURGE_DONE ? status->ended_ms : now_ms;
+    int64_t took_ms = until_ms > status->began_ms ? until_ms - status->began_ms : 0;
+
+    return json_pack("{s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "id", (json_int_t)id, "state",
+                     state_name(status->state), "soft", (int)status->soft, "matched",
+                     (json_int_t)status->matched, "removed", (json_int_t)status->removed, "marked",
+                     (json_int_t)status->marked, "began_ms", (json_int_t)status->began_ms,
+                     "ended_ms", (json_int_t)status->ended_ms, "duration_ms", (json_int_t)took_ms);
+}
+
 /* --- what is stored --- */
 
 json_t *

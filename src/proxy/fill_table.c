@@ -49,15 +49,20 @@ bucket_of(struct fill_table *table, const struct store_key *key)
 }
 
 /* `keyed` NULL: whatever its fields. */
+static bool
+has_key(const struct fill *fill, const struct store_key *key)
+{
+    return fill->key.hash.lo == key->hash.lo && fill->key.hash.hi == key->hash.hi &&
+           slice_equal(fill->key.text, key->text);
+}
+
 static struct fill *
-bucket_find(struct list *bucket, const struct store_key *key, const struct slice *keyed)
+bucket_find(struct list *bucket, const struct store_key *key, struct slice keyed)
 {
     LIST_FOREACH (bucket, link) {
         struct fill *fill = CONTAINER_OF(link, struct fill, link);
 
-        if (fill->key.hash.lo == key->hash.lo && fill->key.hash.hi == key->hash.hi &&
-            slice_equal(fill->key.text, key->text) &&
-            (keyed == NULL || slice_equal(fill->keyed, *keyed)))
+        if (has_key(fill, key) && slice_equal(fill->keyed, keyed))
             return fill;
     }
     return NULL;
@@ -118,7 +123,7 @@ fill_open(struct fill_table *table, const struct store_key *key, struct slice ke
     enum err rc = OK;
 
     (void)pthread_mutex_lock(lock);
-    fill = bucket_find(bucket, key, &keyed);
+    fill = bucket_find(bucket, key, keyed);
     *out_created = fill == NULL;
     if (fill != NULL) {
         *out = fill_ref(fill);
@@ -140,7 +145,7 @@ fill_find(struct fill_table *table, const struct store_key *key, struct slice ke
     struct fill *fill;
 
     (void)pthread_mutex_lock(lock);
-    fill = bucket_find(bucket_of(table, key), key, &keyed);
+    fill = bucket_find(bucket_of(table, key), key, keyed);
     if (fill != NULL)
         (void)fill_ref(fill);
     (void)pthread_mutex_unlock(lock);
@@ -170,10 +175,15 @@ bool
 fill_is_under_way(struct fill_table *table, const struct store_key *key)
 {
     pthread_mutex_t *lock = shard_lock(table, key);
-    bool found;
+    bool found = false;
 
     (void)pthread_mutex_lock(lock);
-    found = bucket_find(bucket_of(table, key), key, NULL) != NULL;
+    LIST_FOREACH (bucket_of(table, key), link) {
+        const struct fill *fill = CONTAINER_OF(link, struct fill, link);
+
+        found |= has_key(fill, key) &&
+                 store_purged_since(table->store, fill->birth, key, NULL, 0) != STORE_PURGED_HARD;
+    }
     (void)pthread_mutex_unlock(lock);
     return found;
 }
@@ -224,7 +234,7 @@ fill_enlist(struct fill *fill)
     struct list *bucket = bucket_of(fill->table, &fill->key);
 
     (void)pthread_mutex_lock(lock);
-    if (bucket_find(bucket, &fill->key, &fill->keyed) == NULL)
+    if (bucket_find(bucket, &fill->key, fill->keyed) == NULL)
         list_push(bucket, &fill_ref(fill)->link); /* one for the table */
     (void)pthread_mutex_unlock(lock);
 }

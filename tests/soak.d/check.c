@@ -27,7 +27,7 @@ on_purged(void *arg, enum err rc, uint64_t n)
 static bool
 purge(struct store *store, struct store_purge what)
 {
-    struct store_purge_status status = {.finished = false};
+    struct store_purge_status status = {0};
     uint64_t id;
 
     is_purged = false;
@@ -37,13 +37,13 @@ purge(struct store *store, struct store_purge what)
     while (!is_purged)
         (void)pthread_cond_wait(&wake, &lock);
     (void)pthread_mutex_unlock(&lock);
-    for (unsigned i = 0; i < POLLS_MAX && !status.finished; i++) {
+    for (unsigned i = 0; i < POLLS_MAX && status.state != STORE_PURGE_DONE; i++) {
         if (store_purge_status(store, id, &status) != OK)
             return false;
-        if (!status.finished)
+        if (status.state != STORE_PURGE_DONE)
             (void)usleep(POLL_US);
     }
-    return status.finished;
+    return status.state == STORE_PURGE_DONE;
 }
 
 static bool

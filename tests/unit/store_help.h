@@ -375,7 +375,7 @@ help_purge_finish(struct store *store, uint64_t id)
 
     for (unsigned i = 0; i < 20000; i++) {
         assert_int_equal(store_purge_status(store, id, &status), OK);
-        if (status.finished)
+        if (status.state == STORE_PURGE_DONE)
             return status.matched;
         (void)usleep(1000);
     }

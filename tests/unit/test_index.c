@@ -121,7 +121,7 @@ removed_entries_are_gone_and_others_stay(void **state)
 }
 
 static void
-the_list_is_in_order_and_cursors_move_on(void **state)
+the_list_is_in_order_and_the_hand_moves_on(void **state)
 {
     struct fixture *fixture = *state;
     struct index *index = &fixture->index;
@@ -130,15 +130,13 @@ the_list_is_in_order_and_cursors_move_on(void **state)
 
     assert_int_equal(list->oldest, a);
     assert_int_equal(list->newest, c);
-    list->hand = index->sweep.slot = b;
+    list->hand = b;
     index_remove(index, b);
     assert_int_equal(list->hand, c);
-    assert_int_equal(index->sweep.slot, c);
     assert_int_equal(index_entry(index, a)->newer, c);
     assert_int_equal(index_entry(index, c)->older, a);
     index_remove(index, c);
     assert_int_equal(list->hand, INDEX_NONE);
-    assert_int_equal(index->sweep.slot, INDEX_NONE);
     index_remove(index, a);
     assert_int_equal(list->oldest, INDEX_NONE);
     assert_int_equal(list->newest, INDEX_NONE);
@@ -169,7 +167,7 @@ a_new_id_keeps_the_place(void **state)
     assert_int_equal(n, 3);
 }
 
-/* Each has a list of its own; the walk and the sweep go over all of them, and empty ones. */
+/* Each has a list of its own; the walk goes over all of them, and empty ones. */
 static void
 partitions_have_lists_of_their_own(void **state)
 {
@@ -192,11 +190,9 @@ partitions_have_lists_of_their_own(void **state)
     assert_int_equal(index->lists[1].room, 1 + 4);
     assert_int_equal(index->lists[2].n, 0);
     assert_int_equal(index->lists[3].room, 3 + 6);
-    for (index->sweep = index_first(index); index->sweep.slot != INDEX_NONE;) {
-        uint32_t slot = index->sweep.slot;
-
+    for (uint32_t slot; (slot = index_first(index).slot) != INDEX_NONE;) {
         sum = sum * 3 + index_entry(index, slot)->oid;
-        index_remove(index, slot); /* the sweep moves on, into the next list in the end */
+        index_remove(index, slot); /* the first is in the next list in the end */
         index_retire(index, slot);
     }
     assert_int_equal(sum,
@@ -278,7 +274,7 @@ main(void)
         T(everything_inserted_is_found),
         T(variants_of_a_key_are_all_found),
         T(removed_entries_are_gone_and_others_stay),
-        T(the_list_is_in_order_and_cursors_move_on),
+        T(the_list_is_in_order_and_the_hand_moves_on),
         T(a_new_id_keeps_the_place),
         T(partitions_have_lists_of_their_own),
         T(nothing_is_reused_while_a_reader_is_inside),

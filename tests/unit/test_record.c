@@ -204,7 +204,7 @@ no_length_leads_outside(void **state)
 static void
 headers_tell_versions_from_damage(void **state)
 {
-    struct record_header header = {5, 6, 7, 8}, got;
+    struct record_header header = {5, 6, 7, 8, 9}, got;
     char bytes[RECORD_HEADER_LEN];
 
     (void)state;
@@ -214,7 +214,9 @@ headers_tell_versions_from_damage(void **state)
     assert_int_equal(got.purge_seq, 6);
     assert_int_equal(got.purge_id, 7);
     assert_int_equal(got.store_id, 8);
-    assert_int_equal(record_header_decode(slice_of(bytes, RECORD_HEADER_LEN - 1), &got), ERR_STORE_CORRUPT);
+    assert_int_equal(got.soft_all, 9);
+    assert_int_equal(record_header_decode(slice_of(bytes, RECORD_HEADER_LEN - 1), &got),
+                     ERR_STORE_CORRUPT);
     bytes[40] ^= 1;
     assert_int_equal(record_header_decode(slice_of(bytes, sizeof(bytes)), &got), ERR_STORE_CORRUPT);
     bytes[16] = 99; /* the version */
@@ -229,7 +231,9 @@ purges_come_back_as_they_were(void **state)
                                  .seq = 3,
                                  .id = 4,
                                  .label = 5,
-                                 .began_s = 6,
+                                 .began_ms = 6,
+                                 .matched = 7,
+                                 .removed = 8,
                                  .text = SLICE("http://a/")};
     struct record_purge got;
     char bytes[128];
@@ -243,7 +247,9 @@ purges_come_back_as_they_were(void **state)
     assert_int_equal(got.seq, 3);
     assert_int_equal(got.id, 4);
     assert_int_equal(got.label, 5);
-    assert_int_equal(got.began_s, 6);
+    assert_int_equal(got.began_ms, 6);
+    assert_int_equal(got.matched, 7);
+    assert_int_equal(got.removed, 8);
     assert_true(slice_equal(got.text, purge.text));
     assert_int_equal(record_purge_decode(slice_of(bytes, len), 8, &got), ERR_STORE_CORRUPT);
     assert_int_equal(record_purge_decode(slice_of(bytes, len - 1), 9, &got), ERR_STORE_CORRUPT);

@@ -337,7 +337,8 @@ a_soft_purge_holds_all_through_a_section(void **state)
         do {
             assert_int_equal(found(fixture->reader, &soft), 5);
             assert_int_equal(soft, 5);
-        } while (store_purge_status(fixture->store, id, &work) == OK && !work.finished);
+        } while (store_purge_status(fixture->store, id, &work) == OK &&
+                 work.state != STORE_PURGE_DONE);
     }
 }
 

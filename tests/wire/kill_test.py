@@ -151,7 +151,7 @@ def test_a_damaged_file_is_set_aside(origin, start_edge):
     assert load(edge.port, targets, check) == []
     edge.wait_stored(50)
     edge.kill()
-    largest = max(edge.store_files(), key=lambda path: path.stat().st_size)
+    largest = next(path for path in edge.store_files() if path.name == "data.mdb")
     with open(largest, "r+b") as file:
         file.write(os.urandom(3 * 4096))
     edge.start()

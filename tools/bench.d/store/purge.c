@@ -19,7 +19,7 @@ purge_one(const struct stock *stock, uint64_t label, struct times *times)
     uint64_t id = stock_purge(stock, &purge);
 
     times->effect_ms[times->n] = (now_s() - at_s) * 1e3;
-    while (store_purge_status(stock->store, id, &status) == OK && !status.finished)
+    while (store_purge_status(stock->store, id, &status) == OK && status.state != STORE_PURGE_DONE)
         (void)usleep(POLL_US);
     times->removal_ms[times->n++] = (now_s() - at_s) * 1e3;
     times->matched += status.matched;
