@@ -21,8 +21,8 @@ print_help(FILE *out)
           "  purge --host H...        whatever is of these hosts\n"
           "  purge --tag T...         whatever carries one of these tags\n"
           "  purge --everything       all of it\n"
-          "        --soft             mark stale instead: it is revalidated when asked for\n"
-          "  purge --status ID        how far a purge has come\n"
+          "        --soft, --wait     mark stale instead; until what it names is gone, or marked\n"
+          "  purge --status ID        how far a purge has come; with --wait: until it is done\n"
           "  inspect URL              what is stored there: variants, age, ttl, size, tags\n"
           "  explain URL              what would be done with a request for it, and why\n"
           "        -X METHOD, -H 'FIELD: VALUE' (any number), -d CONTENT: with these\n"
@@ -65,33 +65,47 @@ command_refused(const struct client_reply *reply, const json_t *root)
     fprintf(stderr, "\n");
 }
 
-/* Ask, then show. `show` NULL: the body as it is. */
+int
+command_fetch(const struct command *command, const char *method, const char *target,
+              const char *body, struct client_reply *out)
+{
+    char why[512] = "";
+
+    if (client_ask(&command->client, method, target, body, out, why, sizeof(why)) == OK)
+        return 0;
+    fprintf(stderr, "brinkctl: %s\n", why);
+    return EXIT_UNREACHED;
+}
+
+int
+command_show(const struct command *command, struct client_reply *reply,
+             void (*show)(const json_t *root, FILE *out))
+{
+    json_t *root = json_loadb(reply->body, reply->len, 0, NULL);
+    int status = reply->status == 200 ? EXIT_SUCCESS : EXIT_FAILURE;
+
+    if (command->json || (reply->status == 200 && show == NULL)) {
+        (void)fwrite(reply->body, 1, reply->len, stdout);
+    } else if (reply->status == 200 && root != NULL) {
+        show(root, stdout);
+    } else {
+        command_refused(reply, root);
+    }
+    json_decref(root);
+    mem_free(reply->body);
+    reply->body = NULL;
+    return status;
+}
+
+/* Ask, then show. */
 static int
 ask(const struct command *command, const char *method, const char *target, const char *body,
     void (*show)(const json_t *root, FILE *out))
 {
     struct client_reply reply = {0};
-    char why[512] = "";
-    json_t *root;
-    int status = EXIT_SUCCESS;
+    int status = command_fetch(command, method, target, body, &reply);
 
-    if (client_ask(&command->client, method, target, body, &reply, why, sizeof(why)) != OK) {
-        fprintf(stderr, "brinkctl: %s\n", why);
-        return EXIT_UNREACHED;
-    }
-    root = json_loadb(reply.body, reply.len, 0, NULL);
-    if (command->json || (reply.status == 200 && show == NULL)) {
-        (void)fwrite(reply.body, 1, reply.len, stdout);
-    } else if (reply.status == 200 && root != NULL) {
-        show(root, stdout);
-    } else {
-        command_refused(&reply, root);
-    }
-    if (reply.status != 200)
-        status = EXIT_FAILURE;
-    json_decref(root);
-    mem_free(reply.body);
-    return status;
+    return status == 0 ? command_show(command, &reply, show) : status;
 }
 
 /* --- commands --- */
@@ -198,110 +212,6 @@ run_explain(const struct command *command)
     if (status == 0)
         status = ask(command, "GET", target, NULL, show_explain);
     free(target);
-    return status;
-}
-
-static int
-run_status(const struct command *command, const char *id)
-{
-    char target[64];
-    uint64_t n;
-
-    if (!slice_to_u64(slice_from_str(id), &n))
-        return command_usage("a purge's id is a number, not ", id);
-    (void)snprintf(target, sizeof(target), "/purge/%llu", (unsigned long long)n);
-    return ask(command, "GET", target, NULL, show_purge_status);
-}
-
-/* The words of a purge, as the JSON it asks for. */
-struct purge {
-    const char *member; /* of the JSON; NULL: none yet */
-    const char *status; /* the id that --status asks for */
-    json_t *items;
-    bool soft;
-};
-
-/* What an option of purge begins; NULL: it is none. */
-static const char *
-member_of(const char *word)
-{
-    static const struct {
-        const char *word, *member;
-    } kinds[] = {{"--url", "files"},
-                 {"--prefix", "prefixes"},
-                 {"--host", "hosts"},
-                 {"--tag", "tags"},
-                 {"--everything", "purge_everything"}};
-
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (strcmp(word, kinds[i].word) == 0)
-            return kinds[i].member;
-    return NULL;
-}
-
-/* 0, or the exit status after a message. */
-static int
-take_word(struct purge *purge, const char *word)
-{
-    const char *member = word[0] == '-' ? member_of(word) : NULL;
-
-    if (strcmp(word, "--soft") == 0) {
-        purge->soft = true;
-        return 0;
-    }
-    if (word[0] == '-' && member == NULL)
-        return command_usage("purge does not know ", word);
-    if (member != NULL && purge->member != NULL && strcmp(member, purge->member) != 0)
-        return command_usage("one purge is of one kind; it cannot also be ", word);
-    if (member != NULL) {
-        purge->member = member;
-        return 0;
-    }
-    if (purge->member == NULL)
-        purge->member = "files";
-    if (strcmp(purge->member, "purge_everything") == 0)
-        return command_usage("--everything names it all; take away ", word);
-    if (json_array_append_new(purge->items, json_string(word)) != 0)
-        return command_usage("this is not UTF-8: ", word);
-    return 0;
-}
-
-static int
-send_purge(const struct command *command, const struct purge *purge)
-{
-    bool everything = purge->member != NULL && strcmp(purge->member, "purge_everything") == 0;
-    json_t *root;
-    char *body;
-    int status = EXIT_FAILURE;
-
-    if (purge->member == NULL || (!everything && json_array_size(purge->items) == 0))
-        return command_usage("purge wants to know ", "what");
-    root =
-        json_pack("{s:o, s:b}", purge->member, everything ? json_true() : json_incref(purge->items),
-                  "soft", (int)purge->soft);
-    body = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-    if (body != NULL)
-        status = ask(command, "POST", "/purge", body, show_purge);
-    free(body);
-    json_decref(root);
-    return status;
-}
-
-static int
-run_purge(const struct command *command)
-{
-    struct purge purge = {.items = json_array()};
-    int status = 0;
-
-    if (command->words_n == 2 && strcmp(command->words[0], "--status") == 0) {
-        json_decref(purge.items);
-        return run_status(command, command->words[1]);
-    }
-    for (int i = 0; i < command->words_n && status == 0; i++)
-        status = take_word(&purge, command->words[i]);
-    if (status == 0)
-        status = send_purge(command, &purge);
-    json_decref(purge.items);
     return status;
 }
 

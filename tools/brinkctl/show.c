@@ -168,13 +168,29 @@ show_stats(const json_t *root, FILE *out)
 /* --- purge --- */
 
 static void
-print_objects(const json_t *root, const char *done_to, FILE *out)
+print_count(const json_t *root, const char *member, const char *what, FILE *out)
 {
-    bool done = strcmp(text_of(root, "state"), "done") == 0;
-    int64_t n = number(root, "matched");
+    int64_t n = number(root, member);
 
-    fprintf(out, "%" PRId64 " stored object%s %s%s\n", n, n == 1 ? "" : "s", done_to,
-            done ? "" : " so far; the rest follows");
+    fprintf(out, "%" PRId64 " stored object%s%s%s", n, n == 1 ? "" : "s", what[0] == 0 ? "" : " ",
+            what);
+}
+
+/* What it named and what became of that; whether it is over, and how long it took or takes. */
+static void
+print_progress(const json_t *root, FILE *out)
+{
+    bool soft = json_is_true(json_object_get(root, "soft"));
+    bool done = strcmp(text_of(root, "state"), "done") == 0;
+
+    fprintf(out, "state    ");
+    print_safe(out, text_of(root, "state"));
+    fprintf(out, "\nmatched  ");
+    print_count(root, "matched", done ? "" : "so far", out);
+    fprintf(out, soft ? "\nmarked   " : "\nremoved  ");
+    print_count(root, soft ? "marked" : "removed", soft ? "stale" : "", out);
+    fprintf(out, "\ntime     %" PRId64 ".%03" PRId64 " s\n", number(root, "duration_ms") / 1000,
+            number(root, "duration_ms") % 1000);
 }
 
 void
@@ -184,15 +200,25 @@ show_purge(const json_t *root, FILE *out)
 
     fprintf(out, "purge %" PRId64 " is on disk: no request is answered with it%s any more\n",
             number(root, "id"), soft ? " unvalidated" : "");
-    print_objects(root, soft ? "marked stale" : "removed", out);
+    print_progress(root, out);
 }
 
 void
 show_purge_status(const json_t *root, FILE *out)
 {
-    fprintf(out, "purge %" PRId64 " is %s\n", number(root, "id"),
-            strcmp(text_of(root, "state"), "done") == 0 ? "done" : "at work");
-    print_objects(root, "removed or marked stale", out);
+    fprintf(out, "purge %" PRId64 "%s\n", number(root, "id"),
+            json_is_true(json_object_get(root, "soft")) ? ", soft" : "");
+    print_progress(root, out);
+}
+
+void
+show_purge_going_on(const json_t *root, FILE *out)
+{
+    fprintf(out, "\rpurge %" PRId64 ": ", number(root, "id"));
+    print_safe(out, text_of(root, "state"));
+    fprintf(out, ", %" PRId64 " matched, %" PRId64 " s ", number(root, "matched"),
+            number(root, "duration_ms") / 1000);
+    (void)fflush(out);
 }
 
 /* --- inspect --- */

@@ -17,6 +17,7 @@ void show_check(const json_t *root, FILE *out); /* one line of how far it is, or
 void show_stats(const json_t *root, FILE *out);
 void show_purge(const json_t *root, FILE *out);
 void show_purge_status(const json_t *root, FILE *out);
+void show_purge_going_on(const json_t *root, FILE *out); /* one line, written over */
 void show_inspect(const json_t *root, FILE *out);
 void show_explain(const json_t *root, FILE *out);
 
