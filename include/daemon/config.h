@@ -55,6 +55,7 @@ struct config {
     unsigned backlog;
     unsigned dns_ms;
     unsigned shutdown_ms;
+    unsigned slow_turn_ms;
     struct config_networks purge_from;
     struct config_listen *listens;
     size_t listens_n;

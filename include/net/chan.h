@@ -8,13 +8,15 @@
 
 #include "base/check.h"
 #include "net/loop.h"
+#include "net/turn.h"
 
 enum { CHAN_READ = 1, CHAN_WRITE = 2 };
 
 struct chan {
     uint32_t tag;
-    int fd;          /* -1: closed */
-    unsigned wanted; /* CHAN_* */
+    int fd;              /* -1: closed */
+    unsigned wanted;     /* CHAN_* */
+    enum turn_work work; /* a client's, unless its owner says otherwise */
     struct loop *loop;
     struct event read_event, write_event;
     /* `ready`: CHAN_READ, CHAN_WRITE or both; an error or end shows on the next read or write. */

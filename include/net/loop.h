@@ -17,7 +17,8 @@ void loop_free(struct loop **slot); /* after loop_run returned; runs what is lef
 void loop_run(struct loop *loop);   /* until loop_stop; then messages posted by then are run */
 void loop_stop(struct loop *loop);  /* any thread */
 void loop_drain(struct loop *loop); /* messages posted since loop_run returned; nobody posts more */
-struct loop *loop_current(void);    /* of this thread while it runs; NULL on others */
+void loop_watch(struct loop *loop, uint64_t slow_ms); /* before it runs: net/turn.h; 0: do not */
+struct loop *loop_current(void);                 /* of this thread while it runs; NULL on others */
 struct event_base *loop_base(struct loop *loop); /* for net/ and daemon/admin alone */
 
 /* A message: embedded in what it is about, so posting allocates nothing. Posted again only after fn

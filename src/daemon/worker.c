@@ -106,6 +106,7 @@ run(void *arg)
     log_set_thread(worker->name);
     if (stats_attach() != OK)
         LOG(WARN, out_of_memory, "what=counters worker=%s", worker->name);
+    loop_watch(worker->loop, worker->workers->config->slow_turn_ms);
     loop_run(worker->loop);
     loop_timer_clear(&worker->deadline);
     proxy_free(&worker->proxy);

@@ -18,6 +18,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
     struct chan *chan = arg;
 
     ASSERT_TAG(chan, CHAN_TAG);
+    turn_mark(chan->work);
     chan->on_ready(chan, (what & EV_READ) != 0 ? CHAN_READ : CHAN_WRITE);
 }
 
@@ -68,6 +69,7 @@ chan_move(struct chan *from, struct chan *to, void (*on_ready)(struct chan *chan
     ASSERT(from->fd != -1);
     forget_events(from);
     chan_init(to, from->loop, from->fd, on_ready);
+    to->work = from->work;
     from->fd = -1;
 }
 

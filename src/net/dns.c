@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "net/loop.h"
+#include "net/turn.h"
 
 enum {
     DNS_TAG = 0x646e7321,
@@ -96,6 +97,7 @@ on_socket(evutil_socket_t fd, short what, void *arg)
     struct dns_socket *sock = arg;
     struct dns *dns = sock->dns; /* sock may be let go below */
 
+    turn_mark(TURN_DNS);
     ares_process_fd(dns->channel, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
                     (what & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
     set_timer(dns);

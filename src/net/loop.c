@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/turn.h"
+
 enum {
     LOOP_TAG = 0x6c6f6f70,
     TICK_MS = 20,
@@ -36,6 +38,7 @@ struct loop {
     _Atomic(struct loop_msg *) inbox;  /* newest first; from any thread */
     struct loop_msg *msgs, **msgs_end; /* oldest first; to be run in this turn or the next */
     struct loop_reap *reaps, **reaps_end;
+    struct turn turn;
 
     uint64_t clock_step_ms;           /* how far the coarse clock may lag behind */
     uint64_t done_tick;               /* slots up to this one are empty or being run */
@@ -225,6 +228,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     uint64_t now_tick = now_ms / TICK_MS;
     uint64_t tick;
 
+    turn_mark(TURN_TIMER);
     /* armed_tick stays set meanwhile, so that timers set by callbacks do not arm it each by itself
      */
     loop->armed_tick = 1;
@@ -299,6 +303,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     struct loop *loop = arg;
     uint64_t n;
 
+    turn_mark(TURN_MESSAGE);
     while (read(loop->wake_fd, &n, sizeof(n)) == -1 && errno == EINTR)
         continue;
     take_inbox(loop);
@@ -310,6 +315,8 @@ run_msgs(struct loop *loop)
 {
     struct loop_msg *msg = loop->msgs;
 
+    if (msg != NULL)
+        turn_mark(TURN_MESSAGE);
     loop->msgs = NULL;
     loop->msgs_end = &loop->msgs;
     while (msg != NULL) {
@@ -336,6 +343,8 @@ run_reaps(struct loop *loop)
 {
     struct loop_reap *reap;
 
+    if (loop->reaps != NULL)
+        turn_mark(TURN_FREE);
     while ((reap = loop->reaps) != NULL) {
         loop->reaps = reap->next;
         if (loop->reaps == NULL)
@@ -364,16 +373,27 @@ loop_run(struct loop *loop)
     ASSERT_TAG(loop, LOOP_TAG);
     ASSERT(current == NULL);
     current = loop;
+    turn_use(loop->turn.slow_ms > 0 ? &loop->turn : NULL);
     while (!atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
         int flags = EVLOOP_ONCE | (loop->msgs != NULL ? EVLOOP_NONBLOCK : 0);
 
         ASSERT(event_base_loop(loop->base, flags) != -1);
         run_msgs(loop);
         run_reaps(loop);
+        turn_end();
     }
+    turn_use(NULL);
     finish(loop);
     atomic_store(&loop->stopping, false); /* it may be run again */
     current = NULL;
+}
+
+void
+loop_watch(struct loop *loop, uint64_t slow_ms)
+{
+    ASSERT_TAG(loop, LOOP_TAG);
+    ASSERT(current == NULL);
+    turn_init(&loop->turn, slow_ms);
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "net/turn.h"
 
 /* --- addresses --- */
 
@@ -366,6 +367,7 @@ accept_some(struct sock_listener *listener)
 static void
 on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
+    turn_mark(TURN_ACCEPT);
     (void)accept_some(arg);
 }
 

@@ -152,6 +152,7 @@ fetch_on_connect(struct fetch *fetch)
         return fetch_fail(fetch, ERR_NOMEM, "no memory for a connection");
     }
     chan_init(&conn->chan, fetch->origin->loop, fd, on_conn_ready);
+    conn->chan.work = TURN_ORIGIN;
     use_conn(fetch, conn);
     if (!fetch_want(fetch, CHAN_WRITE))
         return fetch_fail(fetch, ERR_NOMEM, "no memory for an event");
