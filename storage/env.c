@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "storage/mapfault.h"
+#include "storage/pages.h"
 
 enum {
     META_PAGES = 2,
@@ -444,6 +445,8 @@ try_open(struct env *env, const char *path, uint64_t size_len, unsigned readers_
         rc = map_all(env);
     if (rc == 0)
         rc = check_or_begin(env);
+    if (rc == 0)
+        rc = pages_find_map(env);
     if (rc != 0)
         env_close(env);
     return rc;
@@ -532,6 +535,7 @@ env_close(struct env *env)
     if (env->mdb != NULL)
         mdb_env_close(env->mdb);
     env->mdb = NULL;
+    env->map = NULL;
 }
 
 /* --- a second file --- */

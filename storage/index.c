@@ -285,6 +285,7 @@ index_insert(struct index *index, const struct index_item *item)
     atomic_store_explicit(&entry->pins, item->pinned ? 1 : 0, memory_order_relaxed);
     atomic_store_explicit(&entry->visited, item->visited, memory_order_relaxed);
     atomic_store_explicit(&entry->verified, 0, memory_order_relaxed);
+    atomic_store_explicit(&entry->seen_s, 0, memory_order_relaxed);
     entry->listed = true;
     list = &index->lists[entry->group];
     link_entry(index, list, number,

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "storage/pages.h"
 #include "storage/state.h"
 
 enum err
@@ -64,11 +65,19 @@ reader_drop_txns(struct store *store)
 }
 
 void
+store_reader_hurry(struct store_reader *reader, bool hurried)
+{
+    ASSERT_TAG(reader, STORE_READER_TAG);
+    reader->hurried = hurried;
+}
+
+void
 store_read_begin(struct store_reader *reader)
 {
     ASSERT_TAG(reader, STORE_READER_TAG);
     ASSERT(!epoch_inside(&reader->slot));
     epoch_enter(&reader->slot);
+    reader->now_s = 0;
     reader->found.n = reader->found.next = 0;
     reader->last.oid = 0;
 }
@@ -239,7 +248,21 @@ match_views(const struct store_reader *reader, const struct purge_subject *subje
     return worst;
 }
 
-enum look { LOOK_FOUND, LOOK_OTHER, LOOK_GONE };
+enum look { LOOK_FOUND, LOOK_OTHER, LOOK_GONE, LOOK_COLD };
+
+static enum look
+read_record(struct store_reader *reader, struct index_entry *entry, struct slice *out)
+{
+    bool hurried = reader->hurried;
+    int rc;
+
+    if (hurried && UNLIKELY(!pages_have_record(reader, entry)))
+        return LOOK_COLD;
+    rc = get(reader, record_key(entry->oid, RECORD_PIECE), out);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? LOOK_GONE : LOOK_OTHER;
+    return hurried && UNLIKELY(!pages_have_value(reader, *out)) ? LOOK_COLD : LOOK_FOUND;
+}
 
 /* Read the record of an entry: is it what `key` asks for? */
 static enum look
@@ -252,14 +275,14 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     enum store_purged purged = STORE_NOT_PURGED;
     struct slice value;
     struct record record;
+    enum look look;
     bool is_new;
-    int rc;
 
     if (UNLIKELY((verified & VERIFY_BAD) != 0))
         return LOOK_OTHER;
-    rc = get(reader, record_key(entry->oid, RECORD_PIECE), &value);
-    if (rc != 0)
-        return rc == MDB_NOTFOUND ? LOOK_GONE : LOOK_OTHER;
+    look = read_record(reader, entry, &value);
+    if (look != LOOK_FOUND)
+        return look;
     is_new = (verified & VERIFY_RECORD) == 0;
     if (UNLIKELY(record_decode(value, entry->oid, is_new, &record) != OK)) {
         verify_report_record(store, number, entry->oid);
@@ -267,6 +290,7 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     }
     if (UNLIKELY(is_new))
         (void)atomic_fetch_or_explicit(&entry->verified, VERIFY_RECORD, memory_order_relaxed);
+    pages_saw_record(reader, entry);
     if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
         return LOOK_OTHER;
     if (UNLIKELY(reader->found.view != NULL || reader->view != NULL ||
@@ -301,6 +325,7 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
     uint32_t number;
 
     ASSERT(epoch_inside(&reader->slot));
+    cursor->cold = false;
     if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
         return false;
     while ((number = next_match(reader, cursor)) != INDEX_NONE) {
@@ -322,6 +347,10 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
                 continue;
             }
             break;
+        case LOOK_COLD:
+            cursor->cold = true;
+            reader->found.n = reader->found.next = 0; /* it is to be found again */
+            return false;
         case LOOK_OTHER:
             break;
         }
@@ -372,6 +401,8 @@ find_tail(struct store_reader *reader, const struct store_source *source)
     rc = get(reader, record_key(source->oid, RECORD_PIECE), &value);
     if (rc != 0)
         return env_err(rc);
+    if (reader->hurried && !pages_have_value(reader, value))
+        return ERR_AGAIN;
     if (record_decode(value, source->oid, false, &record) != OK ||
         record.body_len != source->body_len)
         return ERR_NOT_FOUND;
@@ -401,10 +432,12 @@ find_piece(struct store_reader *reader, const struct store_source *source,
     struct store *store = reader->store;
     enum err rc = env_err(get(reader, record_key(source->oid, span->piece), out));
 
+    if (rc == OK && reader->hurried && !pages_have_value(reader, *out))
+        return ERR_AGAIN;
     if (rc == OK)
         rc = record_piece_decode(*out, span->len, out);
     if (LIKELY(rc == OK)) {
-        if (LIKELY(verify_is_done(store, source, span->piece)) ||
+        if (LIKELY(reader->blind || verify_is_done(store, source, span->piece)) ||
             verify_piece(store, source, span->piece, *out))
             return OK;
         return ERR_STORE_CORRUPT;
@@ -422,6 +455,8 @@ find_span(struct store_reader *reader, const struct store_source *source,
 
     if (!reader_renew(reader))
         return ERR_NOT_FOUND;
+    if (reader->hurried && !pages_have_key(reader, record_key(source->oid, span->piece)))
+        return ERR_AGAIN;
     if (span->piece != RECORD_PIECE)
         return find_piece(reader, source, span, out);
     rc = find_tail(reader, source);

@@ -488,7 +488,6 @@ switch_over(struct writer *w)
         save_forget(store->path);
     rc = env_open(&store->env, store->path, store->settings.size_len, store->env_readers, true, why,
                   sizeof(why));
-    warm_unlock_map(&store->warm);
     if (rc != OK) {
         LOG(ERROR, store_fault, "text=\"the new file cannot be opened\" error=\"%s\"", why);
         return MDB_CORRUPTED;

@@ -147,7 +147,13 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         mine->queue_max_len = QUEUE_LEN_DEFAULT;
     if (mine->batch_ms == 0)
         mine->batch_ms = BATCH_MS_DEFAULT;
-    store->env_readers = mine->readers_max + OWN_READERS;
+    if (mine->warm_threads_n == 0)
+        mine->warm_threads_n = WARM_THREADS;
+    if (mine->warm_threads_n > WARM_THREADS_MAX)
+        mine->warm_threads_n = WARM_THREADS_MAX;
+    if (mine->warm_queue_max == 0)
+        mine->warm_queue_max = WARM_FINDS_MAX;
+    store->env_readers = mine->readers_max + mine->warm_threads_n + OWN_READERS;
     return OK;
 }
 
@@ -290,7 +296,7 @@ start(struct store *store, char *why, size_t why_cap)
     atomic_store_explicit(&store->ready, loaded, memory_order_release);
     if (!down && env_is_too_long(&store->env))
         resize_begin(store);
-    rc = warm_start(&store->warm);
+    rc = warm_start(store);
     if (rc == OK)
         rc = writer_start(store);
     if (rc == OK)
@@ -368,7 +374,7 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
         sweep_stop(&store->sweep);
         scan_fini(&store->scan);
         writer_fini(store);
-        warm_stop(&store->warm);
+        warm_stop(store);
         free_store(&store);
         return rc;
     }
@@ -407,6 +413,6 @@ store_close(struct store **slot)
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */
     save_index(store);
     writer_fini(store);
-    warm_stop(&store->warm);
+    warm_stop(store);
     free_store(&store);
 }

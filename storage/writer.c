@@ -335,7 +335,6 @@ writer_close_file(struct writer *w)
     writer_set_down(store, true);
     epoch_wait(&store->epoch);
     scan_stop(&store->scan);
-    warm_lock_map(&store->warm);
     reader_drop_txns(store);
     env_close(&store->env);
 }
@@ -354,7 +353,6 @@ begin_anew(struct writer *w, int rc)
     w->begins_anew = true;
     forget_all(w);
     reopen(w);
-    warm_unlock_map(&store->warm);
     atomic_store_explicit(&store->ready, true, memory_order_release);
     purger_wake(store);
 }

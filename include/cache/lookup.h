@@ -68,6 +68,7 @@ lookup_suits(const struct lookup_question *question, const struct cache_object *
 /* What it has, within the open read section. */
 struct lookup_finding {
     bool found;
+    bool cold; /* what comes next under the question's key has to be brought into memory first */
     enum cache_reason reason; /* the verdict's, or why nothing was found */
     struct store_object stored;
     struct cache_object object;

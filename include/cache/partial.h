@@ -38,10 +38,15 @@ enum { PARTIAL_SUFFIX_MAX = 1 + 16 + 1 + 20 };
 size_t
 partial_suffix(const struct cache_object *master, uint64_t number, char out[PARTIAL_SUFFIX_MAX]);
 
-/* A slice that is stored whole. `key`: the master's, of `key_len` bytes, with PARTIAL_SUFFIX_MAX of
- * room behind it. */
-MUST_USE bool partial_find(struct store_reader *reader, const struct cache_object *master,
-                           char *key, size_t key_len, uint64_t number, struct store_object *out);
+enum partial_place {
+    PARTIAL_MISSING,
+    PARTIAL_STORED, /* whole, and in *out */
+    PARTIAL_COLD    /* the same, as far as can be told without waiting for the disk */
+};
+/* A slice. `key`: the master's, of `key_len` bytes, with PARTIAL_SUFFIX_MAX of room behind it. */
+MUST_USE enum partial_place
+partial_find(struct store_reader *reader, const struct cache_object *master, char *key,
+             size_t key_len, uint64_t number, struct store_object *out);
 
 /* "Range: ... CRLF If-Range: ... CRLF" for asking the origin for a slice. ERR_NOMEM. */
 MUST_USE enum err partial_conditions(struct arena *arena, const struct cache_object *master,

@@ -4,6 +4,7 @@
 #define BRINK_PROXY_DELIVER_H
 
 #include "proxy/slices.h"
+#include "proxy/warming.h"
 
 enum deliver_source { DELIVER_NOTHING, DELIVER_TEXT, DELIVER_STORE, DELIVER_FILL, DELIVER_SLICES };
 
@@ -29,8 +30,8 @@ struct deliver {
     struct store_pin pin;
     struct fill_reader *reader; /* DELIVER_FILL: ours from deliver_fill on */
     struct slices *slices;      /* DELIVER_SLICES: the caller's */
-    struct wake *warming;       /* pages are on their way from disk; NULL: none */
-    bool warmed;                /* what comes next was just brought in: do not ask again */
+    struct warming warming;     /* pages are on their way from disk */
+    unsigned cold_n;            /* times in a row that what comes next was not in memory */
     void (*on_more)(void *arg); /* after DELIVER_WAIT: try again */
     void *arg;
 };
@@ -61,9 +62,18 @@ void deliver_slices(struct deliver *deliver, struct slices *slices, uint64_t fir
  * a fill that is not stored, later parts must lie behind earlier ones. */
 void deliver_parts(struct deliver *deliver, const struct deliver_part *parts, size_t parts_n);
 
-/* Of a stored object that was set just now, are the bytes right that come first? False: they are
- * damaged; the object is on its way out, and the deliver is as if nothing had been set. */
-MUST_USE bool deliver_verify(struct deliver *deliver);
+/* Of a stored object that was set just now, are the bytes right that come first? When not, the
+ * deliver is as if nothing had been set. */
+enum deliver_start {
+    DELIVER_RIGHT,
+    DELIVER_DAMAGED, /* the object is on its way out */
+    DELIVER_COLD     /* who knows: *out has to be brought into memory first */
+};
+struct deliver_cold {
+    struct store_source source;
+    uint64_t off, len;
+};
+MUST_USE enum deliver_start deliver_verify(struct deliver *deliver, struct deliver_cold *out);
 
 enum deliver_next {
     DELIVER_DATA,  /* iov is filled, at most DELIVER_IOV_MAX; valid until deliver_sent */

@@ -8,6 +8,7 @@
  *             |         '---> TUNNEL  the origin changed to another protocol
  *             '----> ALONE -> PARKED  a fetch of its own: methods that are passed, what cannot be
  *                                     shared
+ *   LOOKUP waits when what it needs of the store is on disk alone (proxy/warming.h)
  *   LOOKUP, PARKED -> SLICES -> REPLY  the object is a partial one
  *   VET -> PURGE -> REPLY */
 #ifndef BRINK_PROXY_REQUEST_H
@@ -100,11 +101,13 @@ struct request {
     enum cache_reason reason; /* how it is answered: the first part of the table */
     bool failed_over;         /* the origin failed: a stale object may do */
     bool disconnected;        /* it gave no answer at all */
-    bool starter;             /* the fill under `reader` is ours */
-    bool collapsed;           /* it shares another's fetch */
-    bool uncollapsed;         /* ... which did not do for it */
-    unsigned fwd_status;      /* of the origin, when its answer was as good as none; 0: none */
-    bool awaits_commit;       /* of the fill, to validate what the store has then */
+    enum err failure;         /* failed_over: how it did, for when nothing stored does */
+    const char *failure_why;
+    bool starter;        /* the fill under `reader` is ours */
+    bool collapsed;      /* it shares another's fetch */
+    bool uncollapsed;    /* ... which did not do for it */
+    unsigned fwd_status; /* of the origin, when its answer was as good as none; 0: none */
+    bool awaits_commit;  /* of the fill, to validate what the store has then */
 
     struct fill *fill;
     struct fill_reader *reader; /* until deliver has it */
@@ -119,6 +122,9 @@ struct request {
     bool hinted;        /* that was thought of */
     struct purge_job *purge;
     struct loop_timer timer;
+    struct warming warming;   /* LOOKUP waits for pages to come from disk */
+    unsigned cold_n;          /* times in this state that they were not in memory */
+    struct deliver_cold cold; /* what is waited for, of a body */
 
     struct reply reply;
     struct deliver deliver; /* from here on written before it is read, so not cleared for reuse */

@@ -52,11 +52,10 @@ void request_send_hints(struct request *req); /* when it waits now; may end the 
 
 /* --- request_lookup.c --- */
 
-/* lookup_find for this request. Sets the reason of not being a hit. */
-void request_find_stored(struct request *req, struct lookup_finding *out);
-
-/* May a stale object stand in for the origin that just failed? */
-bool request_may_stand_in(const struct request *req, const struct lookup_verdict *verdict);
+/* Of the reply that was made just now, is the body's beginning right? When not, there is no reply;
+ * when it is cold, wait for it, and make the reply anew. */
+enum deliver_start request_check_start(struct request *req);
+enum step request_await_body(struct request *req);
 
 void request_leave_fill(struct request *req);          /* it is no reader any more */
 void request_on_waited_long(struct loop_timer *timer); /* for another's fetch: its own now */

@@ -41,6 +41,7 @@ struct slices_place {
     uint64_t at;                 /* within the slice */
     uint64_t left;               /* bytes of the slice from there on */
 };
+/* ERR_AGAIN: on_news will come. */
 MUST_USE enum err
 slices_seek(struct slices *slices, uint64_t off, uint64_t end, struct slices_place *out);
 /* What is read there came to nothing, because nobody was seen to wait for it, or what was stored is

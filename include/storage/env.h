@@ -12,6 +12,7 @@ struct env {
     MDB_dbi dbi;
     uint64_t map_pages;          /* what the file may have */
     uint64_t mapped_pages;       /* more when it is too long for its size, else the same */
+    const char *map;             /* where it lies; NULL: unknown (storage/pages.h) */
     struct record_header header; /* as found on the disk; the writer's afterwards */
 };
 

@@ -28,7 +28,8 @@ struct index_entry {
     atomic_uint verified; /* what was found right, or wrong, since the start; storage/verify.h's */
     atomic_uchar visited; /* SIEVE's bit */
     bool listed;
-    uint8_t group; /* its partition, and so its list */
+    uint8_t group;      /* its partition, and so its list */
+    atomic_uint seen_s; /* second in which its record was last read; storage/pages.h's */
 };
 static_assert(sizeof(struct index_entry) <= 64, "one cache line");
 

@@ -43,6 +43,8 @@ struct store_settings {
     const struct store_share *shares; /* copied */
     size_t shares_n;                  /* 255 at most */
     uint64_t seen_len;                /* memory of store_seen; 0: none, all keys count as seen */
+    unsigned warm_threads_n;          /* that wait for the disk in the readers' place; 0: 8 */
+    unsigned warm_queue_max;          /* look-ups that may wait for them; 0: 1024 */
 };
 
 struct store_hash {
@@ -116,10 +118,12 @@ struct store_object {
 struct store_cursor {
     uint64_t position;
     const struct store_key *key;
+    bool cold; /* set by store_find */
 };
 
 /* The objects under a key, newest first, purged ones left out. Begin with *cursor zeroed and `key`
- * set. False: no more. A damaged record is dropped and counted. */
+ * set. False: no more, or (cursor->cold) the next one's record is not in memory and the reader is a
+ * hurried one. A damaged record is dropped and counted. */
 MUST_USE bool
 store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out);
 
@@ -146,7 +150,8 @@ struct store_source {
 /* Body bytes from `off` on, as pointers into the map: up to `iov_max` entries and `len_max` bytes.
  * *out_n: entries filled (0 at the end of the body). What is read first after the start is compared
  * with its checksum, so these bytes are those that were stored.
- * Errors: ERR_STORE_CORRUPT: the next piece is damaged; the object is dropped, and not found from
+ * Errors: ERR_AGAIN: not in memory, and the reader is a hurried one (fewer entries when some are);
+ * ERR_STORE_CORRUPT: the next piece is damaged; the object is dropped, and not found from
  * now on. ERR_NOT_FOUND (must not happen with a pin, or within the section that found it). */
 MUST_USE enum err
 store_body(struct store_reader *reader, const struct store_source *source, uint64_t off,
@@ -157,13 +162,26 @@ store_body(struct store_reader *reader, const struct store_source *source, uint6
 MUST_USE enum err store_verify(struct store_reader *reader, const struct store_source *source,
                                uint64_t off, uint64_t len);
 
-/* True when every byte is in memory (mincore); a page that is not would stop the caller. */
-bool store_is_resident(struct store_reader *reader, const struct iovec *iov, size_t iov_n);
+/* --- waiting for the disk, on threads of the store: never on an event loop's --- */
 
-/* Bring these ranges of the map into memory on a thread of the store, then call `done`. Allowed
- * after store_read_end: the map's addresses stay. ERR_LIMIT: too many wait; read anyway. */
+/* While it is hurried this reader never waits for the disk: store_find and store_body say so
+ * instead. A new one is not. */
+void store_reader_hurry(struct store_reader *reader, bool hurried);
+
+struct store_warming;
+
+/* Bring what a look-up of `key` reads (all objects under it, and the first bytes of small ones)
+ * into memory, then call `done`; look again then. Errors: ERR_LIMIT: warm_queue_max look-ups wait
+ * already; ERR_NOMEM. On an error `done` is not called. */
+MUST_USE enum err store_warm_find(struct store *store, const struct store_key *key,
+                                  struct store_done done, struct store_warming **out);
+/* The same for bytes [off, off + len) of a body; `len` may be cut to some pieces. ERR_NOMEM. */
 MUST_USE enum err
-store_warm(struct store *store, const struct iovec *iov, size_t iov_n, struct store_done done);
+store_warm_body(struct store *store, const struct store_source *source, uint64_t off, uint64_t len,
+                struct store_done done, struct store_warming **out);
+/* Its caller is through with it. When it still waits for its turn, `done` is called at once, with
+ * ERR_CANCELLED: so what waits is bounded by what its callers keep. */
+void store_warm_end(struct store_warming **slot);
 
 /* --- writing: a put is one object on its way in, or one stored object to be refreshed --- */
 

@@ -5,28 +5,25 @@
 #include "storage/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/list.h"
 
-enum { WARM_THREADS = 2, WARM_JOBS_MAX = 256, WARM_IOV_MAX = 64 };
+enum { WARM_THREADS_MAX = 64, WARM_THREADS = 8, WARM_FINDS_MAX = 1024 };
 
 struct warm {
-    pthread_t threads[WARM_THREADS];
+    pthread_t threads[WARM_THREADS_MAX];
+    struct store_reader *readers[WARM_THREADS_MAX]; /* one each */
+    atomic_uint reader_next;                        /* given to threads that began */
     unsigned threads_n;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    pthread_rwlock_t map; /* held for reading while the map is touched, for writing to unmap it */
     struct list jobs;
-    unsigned jobs_n;
-    uint64_t generation; /* of the map; a job of an older one is only called back */
+    unsigned finds_n; /* of them look-ups */
     bool started, closing;
 };
 
-MUST_USE enum err warm_start(struct warm *warm);
-void warm_stop(struct warm *warm); /* every job is called back */
-
-/* Around the end of a map: no thread touches it between. */
-void warm_lock_map(struct warm *warm);
-void warm_unlock_map(struct warm *warm);
+MUST_USE enum err warm_start(struct store *store);
+void warm_stop(struct store *store); /* every job is called back */
 
 #endif

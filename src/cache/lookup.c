@@ -152,8 +152,9 @@ lookup_find(struct store_reader *reader, const struct lookup_question *question,
                      out->stored.soft_purged, question->now_s, &out->verdict);
         out->found = out->verdict.use != LOOKUP_GONE;
         out->reason = out->verdict.reason;
-        return;
+        break;
     }
+    out->cold = cursor.cold;
 }
 
 /* RFC 9111 section 4.3.2: a condition that is the origin's goes there, unless what is stored is

@@ -101,7 +101,7 @@ partial_suffix(const struct cache_object *master, uint64_t number, char out[PART
 }
 
 /* A soft purge says nothing of a slice: its master is what is validated. */
-bool
+enum partial_place
 partial_find(struct store_reader *reader, const struct cache_object *master, char *key,
              size_t key_len, uint64_t number, struct store_object *out)
 {
@@ -109,7 +109,9 @@ partial_find(struct store_reader *reader, const struct cache_object *master, cha
     struct store_key slice_key = {.hash = store_hash(text), .text = text};
     struct store_cursor cursor = {.key = &slice_key};
 
-    return store_find(reader, &cursor, out) && out->body_len == partial_slice_len(master, number);
+    if (!store_find(reader, &cursor, out))
+        return cursor.cold ? PARTIAL_COLD : PARTIAL_MISSING;
+    return out->body_len == partial_slice_len(master, number) ? PARTIAL_STORED : PARTIAL_MISSING;
 }
 
 enum err

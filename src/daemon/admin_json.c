@@ -357,7 +357,7 @@ static void
 add_variants(struct store_reader *reader, struct slice key_text, int64_t now_s, json_t *variants)
 {
     struct store_key key = {.hash = store_hash(key_text), .text = key_text};
-    struct store_cursor cursor = {0, &key};
+    struct store_cursor cursor = {.key = &key};
     struct store_object stored;
 
     store_read_begin(reader);

@@ -35,7 +35,7 @@ static const char *const allowed[] = {
     "readlink readlinkat getdents64 getcwd mkdir mkdirat rename renameat renameat2 unlink "
     "unlinkat rmdir ftruncate fallocate flock fsync fdatasync sync_file_range umask fadvise64",
     /* memory; mmap and mprotect are below */
-    "brk munmap mremap madvise mincore msync membarrier",
+    "brk munmap mremap madvise mincore mlock msync membarrier",
     /* threads and time */
     "futex set_robust_list get_robust_list rseq set_tid_address sched_yield sched_getaffinity "
     "getcpu exit exit_group clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday "

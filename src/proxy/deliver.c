@@ -3,7 +3,6 @@
 #include "proxy/deliver.h"
 
 #include "base/stats.h"
-#include "net/wake.h"
 
 void
 deliver_init(struct deliver *deliver, struct proxy *proxy, void (*on_more)(void *arg), void *arg)
@@ -14,7 +13,7 @@ deliver_init(struct deliver *deliver, struct proxy *proxy, void (*on_more)(void 
 void
 deliver_fini(struct deliver *deliver)
 {
-    wake_free(&deliver->warming);
+    warming_end(&deliver->warming);
     fill_leave(&deliver->reader);
     if (deliver->pin.store != NULL)
         store_unpin(&deliver->pin);
@@ -108,48 +107,6 @@ begin_part(struct deliver *deliver)
     return true;
 }
 
-static void
-on_warm(void *arg)
-{
-    struct deliver *deliver = arg;
-
-    wake_free(&deliver->warming);
-    deliver->warmed = true;
-    deliver->on_more(deliver->arg);
-}
-
-static void
-on_warm_done(void *arg, enum err rc, uint64_t n)
-{
-    (void)rc; /* the pages come when they are touched, then */
-    (void)n;
-    wake_fulfil(arg);
-}
-
-/* Pages that are not in memory would stop the worker for a disk read: have them brought in. */
-static bool
-must_warm(struct deliver *deliver, const struct iovec *iov, size_t iov_n)
-{
-    struct proxy *proxy = deliver->proxy;
-    bool warmed = deliver->warmed;
-
-    deliver->warmed = false;
-    if (warmed || store_is_resident(proxy_read(proxy), iov, iov_n))
-        return false;
-    deliver->warming = wake_new(proxy->loop, on_warm, deliver);
-    if (deliver->warming == NULL)
-        return false;
-    wake_expect(deliver->warming);
-    if (store_warm(proxy->shared->store, iov, iov_n,
-                   (struct store_done){on_warm_done, deliver->warming}) == OK) {
-        STAT_INC(store_cold_reads);
-        return true;
-    }
-    wake_fulfil(deliver->warming);
-    wake_free(&deliver->warming);
-    return false;
-}
-
 /* Where a batch goes, and how much of it. */
 struct batch {
     struct iovec *iov;
@@ -157,16 +114,55 @@ struct batch {
     uint64_t len_max;
 };
 
+static void
+on_warm(void *arg)
+{
+    struct deliver *deliver = arg;
+
+    warming_end(&deliver->warming);
+    deliver->on_more(deliver->arg);
+}
+
+/* Pages that are not in memory would stop the worker for a disk read: have them brought in. False:
+ * that is of no use, or there is no memory to ask for it. */
+static bool
+await_pages(struct deliver *deliver, const struct store_source *source, uint64_t at,
+            const struct batch *batch)
+{
+    return deliver->cold_n++ < WARMING_TRIES_MAX &&
+           warming_body(&deliver->warming, deliver->proxy, source, at, batch->len_max, on_warm,
+                        deliver) == OK;
+}
+
+/* The worker waits for the disk itself. */
+static enum err
+read_cold(struct deliver *deliver, const struct store_source *source, uint64_t at,
+          const struct batch *batch, size_t *out_n)
+{
+    struct store_reader *reader = proxy_read(deliver->proxy);
+    enum err rc;
+
+    STAT_INC(store_cold_in_loop);
+    store_reader_hurry(reader, false);
+    rc = store_body(reader, source, at, batch->len_max, batch->iov, batch->iov_max, out_n);
+    store_reader_hurry(reader, true);
+    return rc;
+}
+
 static enum deliver_next
 next_in_store(struct deliver *deliver, const struct store_source *source, uint64_t at,
               const struct batch *batch, size_t *out_n)
 {
     struct store_reader *reader = proxy_read(deliver->proxy);
+    enum err rc = store_body(reader, source, at, batch->len_max, batch->iov, batch->iov_max, out_n);
 
-    if (store_body(reader, source, at, batch->len_max, batch->iov, batch->iov_max, out_n) != OK ||
-        *out_n == 0)
-        return DELIVER_FAILED;
-    return must_warm(deliver, batch->iov, *out_n) ? DELIVER_WAIT : DELIVER_DATA;
+    if (UNLIKELY(rc == ERR_AGAIN)) {
+        if (await_pages(deliver, source, at, batch))
+            return DELIVER_WAIT;
+        rc = read_cold(deliver, source, at, batch, out_n);
+    }
+    deliver->cold_n = 0;
+    return rc == OK && *out_n > 0 ? DELIVER_DATA : DELIVER_FAILED;
 }
 
 static struct store_source
@@ -176,24 +172,27 @@ source_of(const struct deliver *deliver)
                                  deliver->object.slot};
 }
 
-bool
-deliver_verify(struct deliver *deliver)
+enum deliver_start
+deliver_verify(struct deliver *deliver, struct deliver_cold *out)
 {
     const struct deliver_part *part = deliver->parts_n > 0 ? deliver->parts : NULL;
     uint64_t first = part != NULL ? part->first : deliver->off;
     uint64_t len = part != NULL ? part->len : deliver->end - deliver->off;
     struct store_source source;
+    enum err rc;
 
     if (deliver->source != DELIVER_STORE || deliver->object.tail.len == deliver->object.body_len)
-        return true; /* the record was verified */
+        return DELIVER_RIGHT; /* the record was verified */
     source = source_of(deliver);
     if (len > DELIVER_BATCH_MAX)
         len = DELIVER_BATCH_MAX;
-    if (store_verify(proxy_read(deliver->proxy), &source, first, len) == OK)
-        return true;
+    rc = store_verify(proxy_read(deliver->proxy), &source, first, len);
+    if (LIKELY(rc == OK))
+        return DELIVER_RIGHT;
+    *out = (struct deliver_cold){source, first, len};
     deliver_fini(deliver);
     deliver_init(deliver, deliver->proxy, deliver->on_more, deliver->arg);
-    return false;
+    return rc == ERR_AGAIN ? DELIVER_COLD : DELIVER_DAMAGED;
 }
 
 static enum deliver_next
@@ -278,9 +277,11 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
     struct batch limited = *batch;
     struct slices_place place;
     enum deliver_next next;
+    enum err rc;
 
-    if (slices_seek(deliver->slices, deliver->off, deliver->end, &place) != OK)
-        return DELIVER_FAILED;
+    rc = slices_seek(deliver->slices, deliver->off, deliver->end, &place);
+    if (rc != OK)
+        return rc == ERR_AGAIN ? DELIVER_WAIT : DELIVER_FAILED;
     if (place.left < limited.len_max)
         limited.len_max = place.left;
     if (place.pin != NULL) {
@@ -301,7 +302,7 @@ next_in_slices(struct deliver *deliver, const struct batch *batch, size_t *out_n
 static enum deliver_next
 next_of_body(struct deliver *deliver, struct batch batch, size_t *out_n)
 {
-    if (deliver->warming != NULL)
+    if (warming_is_on(&deliver->warming))
         return DELIVER_WAIT;
     if (deliver->end - deliver->off < batch.len_max)
         batch.len_max = deliver->end - deliver->off;

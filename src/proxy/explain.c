@@ -166,7 +166,8 @@ count_slices(struct store_reader *reader, struct arena *arena, const struct rang
         out->slices_n += last - number + 1;
         for (; number <= last && out->slices_seen_n < EXPLAIN_SLICES_MAX; number++) {
             out->slices_seen_n++;
-            out->slices_stored_n += partial_find(reader, master, key, text.len, number, &object);
+            out->slices_stored_n +=
+                partial_find(reader, master, key, text.len, number, &object) != PARTIAL_MISSING;
         }
     }
     return OK;

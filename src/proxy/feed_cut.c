@@ -55,7 +55,7 @@ is_stored(struct feed *feed, const struct store_key *key)
     bool found = store_find(proxy_read(feed->proxy), &cursor, &object);
 
     proxy_read_end(feed->proxy);
-    return found;
+    return found || cursor.cold; /* if it does not do, it is asked for when it is needed */
 }
 
 /* The fill of slice `next`, unless others have it. */

@@ -14,7 +14,7 @@ is_known(struct feed *feed, const struct store_purge *row)
     struct store_cursor cursor = {.key = &key};
     struct store_object object;
 
-    return store_find(proxy_read(feed->proxy), &cursor, &object) ||
+    return store_find(proxy_read(feed->proxy), &cursor, &object) || cursor.cold ||
            fill_is_under_way(feed->proxy->shared->fills, &key);
 }
 

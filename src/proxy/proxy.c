@@ -126,6 +126,8 @@ proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsig
     proxy->scratch = mem_alloc(proxy->scratch_len);
     rc = proxy->scratch == NULL ? ERR_NOMEM : store_reader_new(shared->store, &proxy->reader);
     if (rc == OK)
+        store_reader_hurry(proxy->reader, true);
+    if (rc == OK)
         rc = make_origins(proxy, dns);
     if (rc != OK)
         proxy_free(&proxy);

@@ -27,6 +27,9 @@ request_goto(struct request *req, enum request_state next)
     memmove(req->trace, req->trace + 1, sizeof(req->trace) - 1);
     req->trace[sizeof(req->trace) - 1] = (uint8_t)req->state;
     req->state = next;
+    req->cold_n = 0;
+    if (UNLIKELY(warming_is_on(&req->warming)))
+        warming_end(&req->warming);
     return STEP_AGAIN;
 }
 
@@ -120,8 +123,6 @@ look_again(struct request *req)
     fill_delist(req->fill);
     request_leave_fill(req);
     feed_detach(&req->feed);
-    req->extra_len = 0;
-    req->detail = REASON_STORED;
     return request_goto(req, REQUEST_LOOKUP);
 }
 
@@ -144,11 +145,19 @@ reply_from_fill(struct request *req, const struct fill_head *head)
     loop_timer_clear(&req->timer);
     if (head->object.flags & CACHE_PARTIAL)
         return slices_from_fill(req, head, source.head, &status);
-    if (req->outcome == EXCHANGE_HIT)
-        STAT_INC(cache_hit);
     if (!reply_from(req, &source, &status))
         UNREACHABLE(); /* only an object of the store can be going */
-    return deliver_verify(&req->deliver) ? request_goto(req, REQUEST_REPLY) : look_again(req);
+    switch (request_check_start(req)) {
+    case DELIVER_RIGHT:
+        if (req->outcome == EXCHANGE_HIT)
+            STAT_INC(cache_hit);
+        return request_goto(req, REQUEST_REPLY);
+    case DELIVER_DAMAGED:
+        return look_again(req);
+    case DELIVER_COLD:
+        return request_await_body(req);
+    }
+    UNREACHABLE();
 }
 
 /* No answer of the origin's own: RFC 9111 section 4.2.4. */
@@ -178,15 +187,11 @@ on_fill_failed(struct request *req)
 
     request_leave_fill(req);
     if (req->kind == LOOKUP_CACHE && !req->failed_over && rc != ERR_CANCELLED) {
-        struct lookup_finding finding;
-
-        request_find_stored(req, &finding);
+        req->failed_over = true;
         req->disconnected = is_disconnected(rc);
-        if (finding.found && (finding.verdict.use != LOOKUP_VALIDATE ||
-                              request_may_stand_in(req, &finding.verdict))) {
-            req->failed_over = true;
-            return request_goto(req, REQUEST_LOOKUP);
-        }
+        req->failure = rc;
+        req->failure_why = why;
+        return request_goto(req, REQUEST_LOOKUP);
     }
     return request_answer_error(req, rc, why);
 }
@@ -482,6 +487,7 @@ request_free(struct request **slot, bool aborted)
         STAT_INC(requests_aborted);
     request_log_exchange(req, aborted);
     loop_timer_clear(&req->timer);
+    warming_end(&req->warming);
     deliver_fini(&req->deliver);
     request_end_slices(req);
     fill_leave(&req->reader);

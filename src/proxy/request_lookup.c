@@ -28,8 +28,9 @@ question_of(const struct request *req)
     };
 }
 
-void
-request_find_stored(struct request *req, struct lookup_finding *out)
+/* Sets the reason of not being a hit. */
+static void
+find_stored(struct request *req, struct lookup_finding *out)
 {
     struct search_rules *rules = req->site->no_vary_search ? req->proxy->shared->search : NULL;
     struct lookup_question question = question_of(req);
@@ -73,7 +74,25 @@ begin_slices(struct request *req, const struct lookup_finding *finding,
     return true;
 }
 
-static bool
+enum deliver_start
+request_check_start(struct request *req)
+{
+    struct store_reader *reader = proxy_read(req->proxy);
+    enum deliver_start start;
+
+    if (UNLIKELY(req->cold_n > WARMING_TRIES_MAX))
+        store_reader_hurry(reader, false);
+    start = deliver_verify(&req->deliver, &req->cold);
+    store_reader_hurry(reader, true);
+    if (UNLIKELY(start != DELIVER_RIGHT)) {
+        req->extra_len = 0;
+        req->detail = REASON_STORED;
+    }
+    return start;
+}
+
+/* DELIVER_DAMAGED: it cannot be sent, and is as good as not stored. */
+static enum deliver_start
 reply_stored(struct request *req, struct lookup_finding *finding)
 {
     struct cache_status status = status_of_hit(req, &finding->verdict);
@@ -85,6 +104,7 @@ reply_stored(struct request *req, struct lookup_finding *finding)
         .stored = &finding->stored,
         .evaluate = true,
     };
+    enum deliver_start start;
 
     if (req->failed_over) { /* it went forward: no hit, RFC 9211 section 2.1 */
         status.hit = false;
@@ -93,16 +113,103 @@ reply_stored(struct request *req, struct lookup_finding *finding)
         status.detail = req->detail = REASON_STALE_ERROR;
     }
     if (finding->object.flags & CACHE_PARTIAL)
-        return begin_slices(req, finding, &status);
-    if (!reply_from(req, &source, &status) || !deliver_verify(&req->deliver)) {
+        return begin_slices(req, finding, &status) ? DELIVER_RIGHT : DELIVER_DAMAGED;
+    if (reply_from(req, &source, &status)) {
+        start = request_check_start(req);
+    } else {
         req->extra_len = 0;
         req->detail = REASON_STORED;
-        req->reason = REASON_NOT_STORED; /* by the time it could be sent */
-        return false;
+        start = DELIVER_DAMAGED;
     }
-    store_touch(req->proxy->reader, &finding->stored);
-    return true;
+    if (LIKELY(start == DELIVER_RIGHT))
+        store_touch(req->proxy->reader, &finding->stored);
+    else if (start == DELIVER_DAMAGED)
+        req->reason = REASON_NOT_STORED; /* by the time it could be sent */
+    return start;
 }
+
+static bool
+is_for_part(const struct request *req)
+{
+    return req->http.method == METHOD_GET && http_fields_has(&req->http.fields, HTTP_RANGE);
+}
+
+/* --- what is not in memory --- */
+
+/* The worker waits for the disk itself: having it brought in was of no use. */
+static void
+find_cold(struct request *req, struct lookup_finding *out)
+{
+    struct store_reader *reader = proxy_read(req->proxy);
+
+    STAT_INC(store_cold_in_loop);
+    store_reader_hurry(reader, false);
+    find_stored(req, out);
+    store_reader_hurry(reader, true);
+}
+
+static void
+on_warm(void *arg)
+{
+    struct request *req = arg;
+    struct proxy *proxy = req->proxy;
+
+    warming_end(&req->warming);
+    request_run(req); /* in the state that waited */
+    proxy_read_end(proxy);
+}
+
+/* The first bytes of a body have to be verified, and are not in memory. */
+enum step
+request_await_body(struct request *req)
+{
+    const struct deliver_cold *cold = &req->cold;
+
+    if (warming_is_on(&req->warming))
+        return STEP_WAIT;
+    if (req->cold_n++ < WARMING_TRIES_MAX && warming_body(&req->warming, req->proxy, &cold->source,
+                                                          cold->off, cold->len, on_warm, req) == OK)
+        return STEP_WAIT;
+    STAT_INC(store_cold_in_loop);
+    req->cold_n = WARMING_TRIES_MAX + 1; /* of no use: the next try waits for the disk itself */
+    return STEP_AGAIN;
+}
+
+static enum step
+refuse(struct request *req)
+{
+    STAT_INC(cache_miss);
+    reply_local(req, 504, "text/plain", SLICE_NONE, SLICE("nothing usable is stored\n"));
+    return request_goto(req, REQUEST_REPLY);
+}
+
+/* As many requests as may do wait for the disk: the origin is quicker. What it sends is not stored,
+ * for that is more work for the same disk. */
+static enum step
+pass_cold(struct request *req)
+{
+    STAT_INC(store_cold_passed);
+    if (req->failed_over)
+        return request_answer_error(req, req->failure, req->failure_why);
+    if ((req->cc.flags & CC_ONLY_IF_CACHED) != 0) {
+        req->reason = REASON_ONLY_IF_CACHED;
+        return refuse(req);
+    }
+    req->kind = LOOKUP_PASS;
+    req->reason = REASON_STORE_COLD;
+    req->for_range = is_for_part(req);
+    return request_goto(req, REQUEST_ALONE);
+}
+
+static enum step
+await_pages(struct request *req)
+{
+    enum err rc = warming_find(&req->warming, req->proxy, &req->key, on_warm, req);
+
+    return rc == OK ? STEP_WAIT : pass_cold(req);
+}
+
+/* --- fetching --- */
 
 static void
 plan_feed(struct request *req, struct feed_plan *out)
@@ -337,42 +444,53 @@ fetch_head(struct request *req, const struct lookup_finding *finding)
     return rc == OK ? start_feed(req, finding) : request_answer_error(req, rc, err_text(rc));
 }
 
-bool
-request_may_stand_in(const struct request *req, const struct lookup_verdict *verdict)
+/* May what is stored stand in for the origin that just failed? */
+static bool
+may_stand_in(const struct request *req, const struct lookup_finding *finding)
 {
-    return verdict->may_serve_on_error || (req->disconnected && verdict->may_serve_disconnected);
+    const struct lookup_verdict *verdict = &finding->verdict;
+
+    return finding->found && (verdict->use != LOOKUP_VALIDATE || verdict->may_serve_on_error ||
+                              (req->disconnected && verdict->may_serve_disconnected));
 }
 
-/* False: it could not be sent, and is as good as not stored. */
-static bool
+static enum deliver_start
 send_stored(struct request *req, enum lookup_way way, struct lookup_finding *finding)
 {
-    if (!reply_stored(req, finding)) {
+    enum deliver_start start = reply_stored(req, finding);
+
+    if (UNLIKELY(start != DELIVER_RIGHT)) {
         finding->found = false;
         finding->reason = REASON_NOT_STORED; /* by the time it could be sent */
-        return false;
+        return start;
     }
     if (way == LOOKUP_WAY_SEND) {
         if (req->sliced == NULL) /* else it is to be seen */
             STAT_INC(cache_hit);
         req->outcome = EXCHANGE_HIT;
-        return true;
+        return start;
     }
     STAT_INC(cache_stale);
     req->outcome = EXCHANGE_STALE;
     revalidate_in_background(req, finding);
-    return true;
+    return start;
 }
 
-/* The fetch failed, and only what is stored can stand in. */
+/* The fetch failed, and only what is stored can stand in, though it would have to be validated. */
 static enum step
 fail_over(struct request *req, struct lookup_finding *finding)
 {
-    if (!request_may_stand_in(req, &finding->verdict) || !reply_stored(req, finding))
+    switch (reply_stored(req, finding)) {
+    case DELIVER_RIGHT:
+        STAT_INC(cache_stale);
+        req->outcome = EXCHANGE_STALE;
+        return request_goto(req, request_after_found(req));
+    case DELIVER_DAMAGED:
         return request_answer_error(req, ERR_ORIGIN_FAILED, err_text(ERR_ORIGIN_FAILED));
-    STAT_INC(cache_stale);
-    req->outcome = EXCHANGE_STALE;
-    return request_goto(req, request_after_found(req));
+    case DELIVER_COLD:
+        return request_await_body(req);
+    }
+    UNREACHABLE();
 }
 
 static bool
@@ -397,26 +515,37 @@ request_on_lookup(struct request *req)
     struct lookup_finding finding;
     enum lookup_way way;
 
-    request_find_stored(req, &finding);
-    if (finding.found && req->failed_over && finding.verdict.use == LOOKUP_VALIDATE)
-        return fail_over(req, &finding);
+    find_stored(req, &finding);
+    if (UNLIKELY(finding.cold)) {
+        if (req->cold_n++ < WARMING_TRIES_MAX)
+            return await_pages(req);
+        find_cold(req, &finding);
+    }
+    if (UNLIKELY(req->failed_over)) {
+        if (!may_stand_in(req, &finding))
+            return request_answer_error(req, req->failure, req->failure_why);
+        if (finding.verdict.use == LOOKUP_VALIDATE)
+            return fail_over(req, &finding);
+    }
     way = choose_way(req, &finding);
     if (way == LOOKUP_WAY_SEND || way == LOOKUP_WAY_SEND_STALE) {
-        if (send_stored(req, way, &finding))
+        enum deliver_start start = send_stored(req, way, &finding);
+
+        if (LIKELY(start == DELIVER_RIGHT))
             return request_goto(req, request_after_found(req));
+        if (start == DELIVER_COLD)
+            return request_await_body(req);
         way = choose_way(req, &finding);
     }
     req->reason = lookup_reason(&finding, way);
     switch (way) {
     case LOOKUP_WAY_REFUSE:
-        STAT_INC(cache_miss);
-        reply_local(req, 504, "text/plain", SLICE_NONE, SLICE("nothing usable is stored\n"));
-        return request_goto(req, REQUEST_REPLY);
+        return refuse(req);
     case LOOKUP_WAY_PASS:
         req->kind = LOOKUP_PASS;
         return request_goto(req, REQUEST_ALONE);
     case LOOKUP_WAY_ALONE:
-        if (req->http.method == METHOD_GET && http_fields_has(&req->http.fields, HTTP_RANGE)) {
+        if (is_for_part(req)) {
             req->kind = LOOKUP_PASS; /* the whole would be fetched for a part, and not stored */
             req->for_range = true;
         }

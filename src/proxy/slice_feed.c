@@ -89,7 +89,9 @@ is_replaced(struct slice_feed *feed)
         if (cache_object_decode(stored.meta, &object) == OK &&
             slice_equal(object.vary, feed->master.vary))
             return object.generation != feed->master.generation;
-    return false; /* gone, or not yet committed: then the purge keeps it out */
+    /* Gone, or not yet committed: then the purge keeps it out. Or not in memory by now: then it is
+     * removed for nothing, at worst. */
+    return false;
 }
 
 static void

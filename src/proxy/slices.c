@@ -3,6 +3,7 @@
 #include "proxy/slices.h"
 
 #include "base/stats.h"
+#include "proxy/warming.h"
 
 enum { LOOK_MAX = 256, START_LEN = 1 << 20 };
 
@@ -23,7 +24,9 @@ struct slices {
     void (*on_news)(void *arg);
     void *arg;
     struct spot here, ahead;
-    size_t key_len; /* of the master's */
+    struct warming warming; /* a slice's record is on its way from disk */
+    unsigned cold_n;        /* times in a row that one was not in memory */
+    size_t key_len;         /* of the master's */
     uint32_t group;
     char *key; /* with room for a slice's */
 };
@@ -68,6 +71,7 @@ slices_end(struct slices **slot)
     *slot = NULL;
     if (slices == NULL)
         return;
+    warming_end(&slices->warming);
     close_spot(&slices->here);
     close_spot(&slices->ahead);
 }
@@ -83,7 +87,7 @@ key_of(struct slices *slices, uint64_t number)
     return (struct store_key){.hash = store_hash(text), .text = text, .group = slices->group};
 }
 
-static bool
+static enum partial_place
 find_stored(struct slices *slices, uint64_t number, struct store_object *out)
 {
     return partial_find(proxy_read(slices->proxy), slices->plan.master, slices->key,
@@ -98,8 +102,9 @@ starts_right(struct slices *slices, uint64_t number, uint64_t first,
     const struct store_source source = {object->oid, object->body_len, object->slot};
     uint64_t at = first - partial_slice_first(slices->plan.master, number);
     uint64_t len = source.body_len - at < START_LEN ? source.body_len - at : START_LEN;
+    enum err rc = store_verify(proxy_read(slices->proxy), &source, at, len);
 
-    return store_verify(proxy_read(slices->proxy), &source, at, len) == OK;
+    return rc == OK || rc == ERR_AGAIN; /* what proves damaged later is fetched then */
 }
 
 bool
@@ -108,30 +113,74 @@ slices_are_stored(struct slices *slices, uint64_t first, uint64_t len, bool *out
     uint64_t number = partial_slice_of(slices->plan.master, first);
     uint64_t last = partial_slice_of(slices->plan.master, first + len - 1);
     struct store_object object;
+    enum partial_place place;
 
     *out_all = last - number < LOOK_MAX;
     if (!*out_all)
         last = number + LOOK_MAX - 1;
-    if (!find_stored(slices, number, &object) || !starts_right(slices, number, first, &object))
+    place = find_stored(slices, number, &object);
+    if (place == PARTIAL_MISSING ||
+        (place == PARTIAL_STORED && !starts_right(slices, number, first, &object)))
         return false;
     while (++number <= last)
-        if (!find_stored(slices, number, &object))
+        if (find_stored(slices, number, &object) == PARTIAL_MISSING)
             return false;
     return true;
 }
 
 /* --- holding a slice --- */
 
-static bool
+static void
+on_warm(void *arg)
+{
+    struct slices *slices = arg;
+
+    warming_end(&slices->warming);
+    slices->on_news(slices->arg);
+}
+
+/* ERR_AGAIN: on_news will come. ERR_LIMIT: so many wait for the disk that the origin is quicker. */
+static enum err
+await_record(struct slices *slices, uint64_t number)
+{
+    struct store_key key = key_of(slices, number);
+    enum err rc = OK;
+
+    if (!warming_is_on(&slices->warming)) /* else one wait after the other */
+        rc = warming_find(&slices->warming, slices->proxy, &key, on_warm, slices);
+    return rc == OK ? ERR_AGAIN : rc;
+}
+
+/* The worker waits for the disk itself when that was of no use. */
+static enum partial_place
+find_cold(struct slices *slices, uint64_t number, struct store_object *out)
+{
+    enum partial_place place;
+
+    STAT_INC(store_cold_in_loop);
+    store_reader_hurry(slices->proxy->reader, false);
+    place = find_stored(slices, number, out);
+    store_reader_hurry(slices->proxy->reader, true);
+    return place;
+}
+
+/* ERR_NOT_FOUND: it has to be fetched. */
+static enum err
 pin_stored(struct slices *slices, struct spot *spot)
 {
     struct store_object object;
+    enum partial_place place = find_stored(slices, spot->number, &object);
 
-    if (!find_stored(slices, spot->number, &object) ||
-        !store_pin(proxy_read(slices->proxy), &object, &spot->pin))
-        return false;
+    if (place == PARTIAL_COLD &&
+        (warming_is_on(&slices->warming) || slices->cold_n++ < WARMING_TRIES_MAX))
+        return await_record(slices, spot->number);
+    if (place == PARTIAL_COLD)
+        place = find_cold(slices, spot->number, &object);
+    slices->cold_n = 0;
+    if (place != PARTIAL_STORED || !store_pin(proxy_read(slices->proxy), &object, &spot->pin))
+        return ERR_NOT_FOUND;
     store_touch(slices->proxy->reader, &object);
-    return true;
+    return OK;
 }
 
 static enum err
@@ -153,6 +202,17 @@ begin_fetch(struct slices *slices, struct spot *spot)
     return slice_feed_start(slices->proxy, spot->fill, &slices->plan, spot->number);
 }
 
+/* One that stores nothing. */
+static enum err
+open_private(struct slices *slices, struct spot *spot)
+{
+    struct store_key key = key_of(slices, spot->number);
+    enum err rc =
+        fill_new_private(slices->proxy->shared->fills, &key, SLICE_NONE, false, &spot->fill);
+
+    return rc == OK ? begin_fetch(slices, spot) : rc;
+}
+
 /* The fetch that is under way for this slice, or one of our own; one that stores nothing when the
  * other is too far ahead and keeps nothing. */
 static enum err
@@ -169,18 +229,22 @@ open_fill(struct slices *slices, struct spot *spot)
     if (rc != ERR_CLOSED)
         return rc;
     fill_unref(&spot->fill);
-    rc = fill_new_private(fills, &key, SLICE_NONE, false, &spot->fill);
-    return rc == OK ? begin_fetch(slices, spot) : rc;
+    return open_private(slices, spot);
 }
 
 static enum err
 open_spot(struct slices *slices, uint64_t number, struct spot *spot)
 {
-    enum err rc = OK;
+    enum err rc;
 
     *spot = (struct spot){.open = true, .number = number};
-    if (!pin_stored(slices, spot))
+    rc = pin_stored(slices, spot);
+    if (rc == ERR_NOT_FOUND) {
         rc = open_fill(slices, spot);
+    } else if (rc == ERR_LIMIT) {
+        STAT_INC(store_cold_passed);
+        rc = open_private(slices, spot);
+    }
     if (rc != OK)
         close_spot(spot);
     return rc;
@@ -247,6 +311,7 @@ slices_reopen(struct slices *slices)
     uint64_t number = here->number;
     unsigned status;
     const char *why;
+    enum err rc;
 
     if (!here->open || here->again)
         return false;
@@ -254,10 +319,9 @@ slices_reopen(struct slices *slices)
                                fill_error(here->fill, &status, &why) != ERR_CANCELLED))
         return false;
     close_spot(here);
-    if (open_spot(slices, number, here) != OK)
-        return false;
-    here->again = true;
-    return true;
+    rc = open_spot(slices, number, here);
+    here->again = rc == OK;
+    return rc == OK || rc == ERR_AGAIN;
 }
 
 enum slices_look
@@ -268,7 +332,7 @@ slices_look(struct slices *slices, uint64_t off, struct slices_failure *out)
 
     *out = (struct slices_failure){.rc = rc, .why = err_text(rc)};
     if (rc != OK)
-        return SLICES_FAILED;
+        return rc == ERR_AGAIN ? SLICES_WAIT : SLICES_FAILED;
     if (slices->here.fill != NULL)
         look = look_at_fill(slices->here.fill, out);
     return look == SLICES_FAILED && slices_reopen(slices) ? slices_look(slices, off, out) : look;

@@ -126,7 +126,7 @@ way_find(struct search_rules *rules, struct store_reader *reader, struct arena *
     question->key = key;
     question->search = 0;
     lookup_find(reader, question, out);
-    if ((out->found && out->verdict.use == LOOKUP_FRESH) || rules == NULL ||
+    if ((out->found && out->verdict.use == LOOKUP_FRESH) || out->cold || rules == NULL ||
         !search_rules_find(rules, arena, key->text, &common))
         return;
     in_class = *question;
@@ -134,7 +134,7 @@ way_find(struct search_rules *rules, struct store_reader *reader, struct arena *
     in_class.search = common.id;
     in_class.search_since = common.since;
     lookup_find(reader, &in_class, &finding);
-    if (out->found && !finding.found)
+    if (out->found && !finding.found && !finding.cold)
         return;
     *out = finding;
     *question = in_class;

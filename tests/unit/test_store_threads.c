@@ -44,8 +44,8 @@ read_one(struct crowd *crowd, struct store_reader *reader, unsigned number)
     struct store_cursor cursor = {.key = &key};
     struct store_object object;
     struct store_pin pin = {0};
-    struct iovec iov[4];
-    size_t n;
+    struct store_done done = {warmed, crowd};
+    struct store_warming *warming = NULL;
 
     (void)snprintf(text, sizeof(text), "crowd/%u", number % KEYS);
     key = help_key(text);
@@ -58,14 +58,16 @@ read_one(struct crowd *crowd, struct store_reader *reader, unsigned number)
         store_touch(reader, &object);
         if (pin.store == NULL && number % 3 == 0 && !store_pin(reader, &object, &pin))
             pin.store = NULL;
-        if (number % 16 == 0 &&
-            store_body(reader, &(struct store_source){object.oid, object.body_len, object.slot}, 0,
-                       UINT64_MAX, iov, 4, &n) == OK &&
-            (!store_is_resident(reader, iov, n) || number % 64 == 0) &&
-            store_warm(crowd->store, iov, n, (struct store_done){warmed, crowd}) != OK)
+        if (number % 16 == 0 && warming == NULL &&
+            store_warm_body(crowd->store,
+                            &(struct store_source){object.oid, object.body_len, object.slot}, 0,
+                            object.body_len, done, &warming) != OK)
             (void)atomic_fetch_add(&crowd->warmed, 1);
     }
     store_read_end(reader);
+    store_warm_end(&warming); /* perhaps before its turn */
+    if (number % 16 == 1 && store_warm_find(crowd->store, &key, done, &warming) == OK)
+        store_warm_end(&warming);
     if (pin.store == NULL)
         return;
     store_read_begin(reader); /* a pinned object is there in any later section */
@@ -83,6 +85,7 @@ read_on(void *arg)
 
     if (store_reader_new(crowd->store, &reader) != OK)
         return NULL;
+    store_reader_hurry(reader, true); /* all of it is in memory */
     for (unsigned i = 0; !atomic_load(&crowd->stop); i++)
         read_one(crowd, reader, i * 31);
     store_reader_free(&reader);

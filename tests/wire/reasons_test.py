@@ -273,7 +273,8 @@ def incomplete(origin, edge):
     return head
 
 
-BEHIND = {"PARTIAL"}  # a 206 that was not asked for is refused before (proxy/asked)
+# PARTIAL: a 206 that was not asked for is refused before (proxy/asked). STORE_COLD: cold_test.py.
+BEHIND = {"PARTIAL", "STORE_COLD"}
 
 
 def test_every_reason_has_its_scenario():

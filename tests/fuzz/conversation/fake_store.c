@@ -28,6 +28,11 @@ struct todo {
     struct bytes meta, head, labels;
     struct list rows; /* DO_PURGE */
     struct store_done done;
+    struct store_warming *warming; /* DO_WARM */
+};
+
+struct store_warming {
+    struct todo *todo; /* NULL: it was its turn */
 };
 
 struct row {
@@ -54,7 +59,7 @@ struct copy {
 };
 
 struct store_reader {
-    bool inside;
+    bool inside, hurried;
     struct copy *copies;
 };
 
@@ -311,12 +316,19 @@ describe(struct store_reader *reader, const struct object *object, struct store_
         out->tail = lend(reader, object->body.ptr, object->body.len);
 }
 
+void
+store_reader_hurry(struct store_reader *reader, bool hurried)
+{
+    reader->hurried = hurried;
+}
+
 bool
 store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
 {
     struct object *best = NULL;
 
     ASSERT(reader->inside);
+    cursor->cold = false;
     LIST_FOREACH (&the_store.objects, link) {
         struct object *object = CONTAINER_OF(link, struct object, link);
 
@@ -327,6 +339,10 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
     }
     if (best == NULL)
         return false;
+    if (reader->hurried && the_store.mood.cold) {
+        cursor->cold = true;
+        return false;
+    }
     cursor->position = best->oid;
     describe(reader, best, out);
     return true;
@@ -370,6 +386,8 @@ store_body(struct store_reader *reader, const struct store_source *source, uint6
     ASSERT(reader->inside);
     if (object == NULL)
         return ERR_NOT_FOUND;
+    if (reader->hurried && the_store.mood.cold)
+        return ERR_AGAIN;
     ASSERT(body_len <= object->body.len && off <= body_len);
     while (n < iov_max && off < body_len && len_max > 0) {
         uint64_t len = BLOCK_FULL_LEN - off % BLOCK_FULL_LEN;
@@ -392,16 +410,11 @@ store_verify(struct store_reader *reader, const struct store_source *source, uin
     const struct object *object = object_by_oid(source->oid);
 
     ASSERT(reader->inside);
+    if (reader->hurried && the_store.mood.cold)
+        return ERR_AGAIN;
     ASSERT(object == NULL || (source->body_len <= object->body.len && off + len >= off &&
                               off + len <= source->body_len));
     return object == NULL ? ERR_NOT_FOUND : OK;
-}
-
-bool
-store_is_resident(struct store_reader *reader, const struct iovec *iov, size_t iov_n)
-{
-    ASSERT(reader->inside);
-    return !the_store.mood.cold;
 }
 
 /* --- what waits for the writer --- */
@@ -421,13 +434,46 @@ todo_new(enum kind kind, struct store_put *put, struct store_done done)
     return todo;
 }
 
-enum err
-store_warm(struct store *store, const struct iovec *iov, size_t iov_n, struct store_done done)
+static enum err
+warm(struct store *store, struct store_done done, struct store_warming **out)
 {
     if (store->mood.no_pin)
         return ERR_LIMIT;
-    (void)todo_new(DO_WARM, NULL, done);
+    *out = fuzz_alloc(sizeof(**out));
+    (*out)->todo = todo_new(DO_WARM, NULL, done);
+    (*out)->todo->warming = *out;
     return OK;
+}
+
+enum err
+store_warm_find(struct store *store, const struct store_key *key, struct store_done done,
+                struct store_warming **out)
+{
+    ASSERT(key->text.len > 0);
+    return warm(store, done, out);
+}
+
+enum err
+store_warm_body(struct store *store, const struct store_source *source, uint64_t off, uint64_t len,
+                struct store_done done, struct store_warming **out)
+{
+    ASSERT(source->oid != 0 && off < source->body_len && len > 0);
+    return warm(store, done, out);
+}
+
+void
+store_warm_end(struct store_warming **slot)
+{
+    struct store_warming *warming = *slot;
+    struct todo *todo = warming == NULL ? NULL : warming->todo;
+
+    *slot = NULL;
+    free(warming);
+    if (todo == NULL)
+        return;
+    list_remove(&todo->link);
+    todo->done.fn(todo->done.arg, ERR_CANCELLED, 0);
+    free(todo);
 }
 
 enum err
@@ -684,6 +730,8 @@ todo_run(struct todo *todo)
         rc = do_update(todo, &n);
     else if (todo->kind == DO_PURGE)
         n = do_purge(todo);
+    else
+        todo->warming->todo = NULL;
     block_unref(&todo->block);
     bytes_free(&todo->meta);
     bytes_free(&todo->head);
