@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "storage/ahead.h"
 #include "storage/state.h"
 
 enum {
@@ -26,9 +27,11 @@ struct run {
     struct check *check; /* NULL: on the caller's thread, and nobody can stop it */
     struct store_reader *reader;
     struct store_check found;
-    uint64_t due_us;             /* when what was read so far may have been read */
-    uint64_t oid_first, oid_end; /* what was stored when it began */
-    uint64_t lost[LOST_MAX];     /* damaged records of which nobody can tell the key */
+    uint64_t due_us;                   /* when what was read so far may have been read */
+    uint64_t oid_first, oid_end;       /* what was stored when it began */
+    struct ahead ahead;                /* along the leaves */
+    uintptr_t ahead_from, ahead_until; /* of the pages of bodies: asked for */
+    uint64_t lost[LOST_MAX];           /* damaged records of which nobody can tell the key */
     size_t lost_n;
 };
 
@@ -52,7 +55,8 @@ pause_until(struct run *run, uint64_t until_us)
     bool stop;
 
     if (check == NULL) {
-        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        if (until_us != 0)
+            (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         return OK;
     }
     (void)pthread_mutex_lock(&check->lock);
@@ -162,16 +166,17 @@ note_bad_record(struct run *run, uint64_t oid, struct slice value)
 
 /* The next record after *oid, into *out. ERR_NOT_FOUND: no more. The section is open. */
 static enum err
-next_record(struct store_reader *reader, uint64_t *oid, struct slice *out)
+next_record(struct run *run, uint64_t *oid, struct slice *out)
 {
     uint64_t key = record_key(*oid + 1, 0);
 
     for (;;) {
         MDB_val name = {sizeof(key), &key}, value;
-        int rc = mdb_cursor_get(reader->cursor, &name, &value, MDB_SET_RANGE);
+        int rc = mdb_cursor_get(run->reader->cursor, &name, &value, MDB_SET_RANGE);
 
         if (rc != 0)
             return env_err(rc);
+        ahead_see(&run->ahead, name.mv_data);
         memcpy(&key, name.mv_data, sizeof(key));
         *oid = key >> RECORD_PIECE_BITS;
         *out = slice_of(value.mv_data, value.mv_size);
@@ -181,13 +186,19 @@ next_record(struct store_reader *reader, uint64_t *oid, struct slice *out)
     }
 }
 
-/* Read ahead what is not in memory: the map is advised against it, for look-ups at random. */
+/* What is not in memory of a piece, and of what follows, for neighbouring ids lie side by side for
+ * the most part: the map has no read-ahead of its own. */
 static void
-fetch(struct slice bytes)
+fetch(struct run *run, struct slice bytes)
 {
     uintptr_t from = (uintptr_t)bytes.ptr & ~(uintptr_t)(RECORD_PAGE_LEN - 1);
+    uintptr_t until = (uintptr_t)bytes.ptr + bytes.len;
 
-    (void)madvise((void *)from, (uintptr_t)bytes.ptr + bytes.len - from, MADV_WILLNEED);
+    if (from >= run->ahead_from && until <= run->ahead_until)
+        return;
+    run->ahead_from = from;
+    run->ahead_until = until + AHEAD_LEN;
+    (void)madvise((void *)from, run->ahead_until - from, MADV_WILLNEED); /* up to the map's end */
 }
 
 /* The section is open. ERR_STORE_CORRUPT: it is not what was stored; ERR_NOT_FOUND. */
@@ -205,7 +216,7 @@ check_piece(struct run *run, uint64_t oid, const struct record_span *span)
         rc = record_piece_decode(bytes, span->len, &bytes);
     if (rc != OK)
         return rc;
-    fetch(bytes);
+    fetch(run, bytes);
     return record_piece_is_right(bytes, key) ? OK : ERR_STORE_CORRUPT;
 }
 
@@ -288,7 +299,7 @@ check_object(struct run *run, uint64_t *oid)
     enum err rc;
 
     store_read_begin(run->reader);
-    rc = reader_renew(run->reader) ? next_record(run->reader, oid, &value) : ERR_STORE_IO;
+    rc = reader_renew(run->reader) ? next_record(run, oid, &value) : ERR_STORE_IO;
     if (rc == OK && *oid >= run->oid_end)
         rc = ERR_NOT_FOUND;
     if (rc == OK) {
@@ -322,7 +333,7 @@ find_bounds(struct run *run)
 
     store_read_begin(run->reader);
     if (reader_renew(run->reader)) {
-        rc = next_record(run->reader, &oid, &value);
+        rc = next_record(run, &oid, &value);
         run->oid_first = oid;
         if (rc == OK)
             rc = env_err(mdb_cursor_get(run->reader->cursor, &name, &data, MDB_LAST));

@@ -18,7 +18,7 @@ struct options {
     uint64_t laps, rounds;        /* of ingest; of purge-tag and restart */
     uint64_t touch_percent;       /* look-ups for each put of the feed */
     uint64_t seconds;             /* of latency's halves; the longest of ingest */
-    bool cold;                    /* restart: the page cache forgets the file first */
+    bool cold;                    /* restart, check: the page cache forgets the file first */
 };
 
 NORETURN void die(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -69,6 +69,8 @@ void stock_fill(struct stock *stock);              /* all objects that are to be
 uint64_t stock_objects(const struct stock *stock); /* after two turns of the writer */
 uint64_t stock_purge(const struct stock *stock, const struct store_purge *purge); /* holds now */
 bool stock_has(struct store_reader *reader, uint64_t number);
+/* With --cold, while it is closed: what a machine that was off would find in memory. */
+void stock_forget_pages(const struct options *options);
 struct store_reader *stock_reader(const struct stock *stock);
 
 enum { STOCK_NAME_LEN = 64 };
@@ -113,5 +115,6 @@ int bench_fill(const struct options *options);
 int bench_purge_tag(const struct options *options);
 int bench_restart(const struct options *options);
 int bench_latency(const struct options *options);
+int bench_check(const struct options *options);
 
 #endif

@@ -21,6 +21,8 @@ static const char usage[] =
     "             --rounds 3, --cold (the page cache forgets the file); fill's options\n"
     "  latency    hits by one reader, writer idle and at full load\n"
     "             --seconds 5 (each), --mix; fill's options\n"
+    "  check      every object and page, as fast as it goes\n"
+    "             --rounds 3, --cold; fill's options\n"
     "\n"
     "  --size 1GB      of the store; as in brink.conf, powers of two\n"
     "  --seconds 240   ingest: the longest\n";
@@ -36,6 +38,7 @@ static const struct {
     {"purge-tag", bench_purge_tag, 20, 0, 1000000, 4ULL << 30},
     {"restart", bench_restart, 3, 0, 1000000, 4ULL << 30},
     {"latency", bench_latency, 0, 5, 100000, 1ULL << 30},
+    {"check", bench_check, 3, 0, 100000, 1ULL << 30},
 };
 
 static uint64_t

@@ -8,22 +8,6 @@
 
 enum { POLL_US = 100, LOAD_LEN = 256 << 20 };
 
-/* The page cache lets go of the file: what a machine that was off would find. */
-static void
-forget_pages(const struct options *options)
-{
-    char path[4096];
-    int fd;
-
-    if (!options->cold)
-        return;
-    (void)snprintf(path, sizeof(path), "%s/data.mdb", options->folder);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd == -1 || fdatasync(fd) == -1 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
-        die("cannot make %s cold", path);
-    (void)close(fd);
-}
-
 /* The first that is found of some objects spread over all. */
 static bool
 finds_one(struct store_reader *reader, const struct options *options)
@@ -41,7 +25,7 @@ open_and_time(const struct options *options, const char *what)
     struct store_reader *reader;
     double at_s, opened_s, hit_s, whole_s;
 
-    forget_pages(options);
+    stock_forget_pages(options);
     at_s = now_s();
     stock_open_at_once(&stock, options);
     opened_s = now_s() - at_s;

@@ -1,6 +1,9 @@
 /* The store under test, and its numbered objects: key, tags and size follow from the number. */
 #include <unistd.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "bench.h"
 
 enum { QUEUE_LEN = 64 << 20, BATCH_MS = 200, SCAN_WAIT_MS = 600000 };
@@ -170,4 +173,19 @@ stock_fill(struct stock *stock)
     }
     feed_wait(&feed);
     feed_fini(&feed);
+}
+
+void
+stock_forget_pages(const struct options *options)
+{
+    char path[4096];
+    int fd;
+
+    if (!options->cold)
+        return;
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", options->folder);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1 || fdatasync(fd) == -1 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+        die("cannot make %s cold", path);
+    (void)close(fd);
 }
