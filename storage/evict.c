@@ -6,6 +6,7 @@
 #include "storage/evict.h"
 
 #include "storage/object.h"
+#include "storage/queue.h"
 #include "storage/sieve.h"
 #include "storage/state.h"
 
@@ -194,10 +195,12 @@ rewrite(struct writer *w, uint32_t slot, const struct index_entry *entry)
     return rc;
 }
 
+/* Not what this batch is about to replace or update: it would look for the entry that goes. */
 static bool
 may_rewrite(const struct writer *w, const struct index_entry *entry)
 {
-    return room_len(entry) <= REWRITE_LEN_MAX + RECORD_PAGE_LEN &&
+    return !queue_names_key(w, entry->hash) &&
+           room_len(entry) <= REWRITE_LEN_MAX + RECORD_PAGE_LEN &&
            w->rewritten_len < w->batch_len * REWRITE_BATCH_PERCENT / 100;
 }
 

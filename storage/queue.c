@@ -7,7 +7,7 @@
 #include "storage/state.h"
 
 enum {
-    BATCH_OPS_MAX = 8192, /* half of WRITER_FINGERPRINTS */
+    BATCH_OPS_MAX = 8192, /* a quarter of WRITER_FINGERPRINTS: two for each */
     SOON_MS = 10,         /* what is on the disk in the log waits for others */
     IDLE_MS = 200,        /* how often pins and sections are looked at while something waits */
     SLEEP_MS = 60000
@@ -158,24 +158,42 @@ wait_for_work(struct writer *w)
 
 /* --- a batch --- */
 
+/* The slot of a print: that which has it, or the one where it belongs. */
+static struct writer_end *
+find_print(const struct writer *w, uint64_t print)
+{
+    for (uint64_t at = print;; at++) {
+        struct writer_end *end = &w->ends[at & (WRITER_FINGERPRINTS - 1)];
+
+        if (end->batch != w->batch_number || end->print == print)
+            return end;
+    }
+}
+
+/* True: it was there. */
+static bool
+add_print(struct writer *w, uint64_t print)
+{
+    struct writer_end *end = find_print(w, print);
+
+    if (end->batch == w->batch_number)
+        return true;
+    *end = (struct writer_end){print, w->batch_number};
+    return false;
+}
+
 /* Two objects of one key and variant do not go into one transaction: the second shall find and
  * replace the first. A chance likeness only ends the batch early. */
 static bool
 ends_twice(struct writer *w, const struct op *op)
 {
-    uint64_t print = op->put->hash.lo ^ (op->variant * 0x9e3779b97f4a7c15U);
+    return add_print(w, op->put->hash.lo ^ (op->variant * 0x9e3779b97f4a7c15U));
+}
 
-    for (uint64_t at = print;; at++) {
-        size_t i = at & (WRITER_FINGERPRINTS - 1);
-
-        if (w->ends[i].batch != w->batch_number) {
-            w->ends[i].print = print;
-            w->ends[i].batch = w->batch_number;
-            return false;
-        }
-        if (w->ends[i].print == print)
-            return true;
-    }
+bool
+queue_names_key(const struct writer *w, struct store_hash hash)
+{
+    return find_print(w, hash.hi)->batch == w->batch_number;
 }
 
 static void
@@ -190,6 +208,8 @@ take_ops(struct writer *w)
 
         if (len >= w->batch_len || n >= BATCH_OPS_MAX || (op->kind == OP_END && ends_twice(w, op)))
             break;
+        if (op->kind == OP_END || op->kind == OP_UPDATE)
+            (void)add_print(w, op->put->hash.hi);
         list_remove(link);
         list_push(&w->batch, link);
         len += op->queue_len;

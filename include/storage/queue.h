@@ -14,6 +14,10 @@ bool queue_has_work(const struct writer *w);
 /* Sleep until there is something to do; then w->batch. False: the thread shall end. */
 MUST_USE bool queue_take(struct writer *w);
 
+/* Does something in this batch store under, or update, a key with this hash? A chance likeness is
+ * one in 2^49. */
+bool queue_names_key(const struct writer *w, struct store_hash hash);
+
 /* Checksums; what belongs together; what fails at once. */
 void queue_prepare(struct writer *w);
 void queue_bound_puts(struct writer *w);

@@ -97,7 +97,7 @@ struct doomed {
     bool gone;     /* by this transaction */
 };
 
-enum { WRITER_FINGERPRINTS = 1 << 14 };
+enum { WRITER_FINGERPRINTS = 1 << 15 };
 
 struct writer {
     struct store *store;

@@ -131,6 +131,51 @@ what_is_read_survives(void **state)
     stop(&churn);
 }
 
+/* A used object is at the hand in the very transaction that brings its next version: there is one
+ * of them afterwards, the new one. */
+static void
+a_survivor_does_not_outlive_its_successor(void **state)
+{
+    enum { HOT_N = 40, FILLERS_N = 60, ROUNDS = 120 };
+    struct store_settings settings = {
+        .size_len = 8 * MIB, .batch_ms = 1000, .batch_len = 4 * MIB, .readers_max = 4};
+    unsigned born[HOT_N] = {0};
+    struct churn churn;
+    char key[32], why[512];
+
+    (void)state;
+    help_new_folder(churn.path, sizeof(churn.path));
+    settings.path = churn.path;
+    assert_int_equal(store_open(&settings, &churn.store, why, sizeof(why)), OK);
+    churn.reader = help_reader(churn.store);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        struct help_object object = {.key = key, .body_len = 3000};
+        struct store_purge nothing = {.kind = STORE_PURGE_KEY, .text = SLICE("nothing")};
+
+        for (unsigned k = 0; k < FILLERS_N; k++) {
+            (void)snprintf(key, sizeof(key), "filler/%u/%u", round, k);
+            assert_int_equal(help_put_start(churn.store, &object, (struct store_done){0}), OK);
+        }
+        for (unsigned k = 0; k < HOT_N; k++) {
+            object.body_seed = round;
+            (void)snprintf(key, sizeof(key), "hot/%u", k);
+            if (born[k] != 0 && round - born[k] < 10 + k)
+                continue;
+            born[k] = round;
+            assert_int_equal(help_put_start(churn.store, &object, (struct store_done){0}), OK);
+        }
+        (void)help_purge(churn.store, &nothing, 1, NULL); /* all of them in one transaction */
+        for (unsigned k = 0; k < HOT_N; k++) {
+            object.body_seed = born[k];
+            (void)snprintf(key, sizeof(key), "hot/%u", k);
+            assert_true(help_count(churn.reader, key, NULL) <= 1);
+            (void)help_is_stored(churn.reader, &object); /* it was used */
+        }
+    }
+    (void)help_check(churn.store);
+    stop(&churn);
+}
+
 /* Pinned, then purged, then churned over: the bytes are there until the pin goes. */
 static void
 what_is_pinned_stays_readable(void **state)
@@ -264,6 +309,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_store_goes_on_storing),
         cmocka_unit_test(what_is_read_survives),
+        cmocka_unit_test(a_survivor_does_not_outlive_its_successor),
         cmocka_unit_test(what_is_pinned_stays_readable),
         cmocka_unit_test(a_store_full_of_pins_refuses),
         cmocka_unit_test(a_full_queue_refuses_and_goes_on),

@@ -8,6 +8,7 @@ import pytest
 import content
 from client import load
 from edge import Edge
+from large import Large, part_of
 from ports import free_port
 
 FRESH = {"Cache-Control": "max-age=6000"}
@@ -197,6 +198,22 @@ def test_a_tenants_flood_evicts_only_its_own(origin, start_sites):
     start_sites('share = "30%"', "", edge)
     flood(edge, "b.test", "more")
     assert ask(edge, "a.test", kept) == 100
+
+
+def test_slices_count_to_the_share(origin, start_sites):
+    """Those of the first fetch, those that ranges bring, and what a restart finds."""
+    edge = start_sites('share = "40%" slice_above = "1MB" slice = "256KB"', "")
+    large = Large(6 * MIB)
+    origin.serve_with("/large", large)
+    with edge.client() as client:
+        assert client.get("/large", host="a.test").body == part_of("first", 0, 6 * MIB)
+    edge.wait_until(lambda: shares(edge)["a"]["used_bytes"] > 6 * MIB, "all slices stored")
+    before = shares(edge)["a"]["objects"]
+    assert before >= 25  # the master, and a slice for each 256 KB of whole pieces
+    flood(edge, "b.test", "b")
+    assert shares(edge)["a"]["objects"] == before
+    edge.restart()
+    edge.wait_until(lambda: shares(edge)["a"]["objects"] == before, "what was saved")
 
 
 def test_a_flood_within_a_share_leaves_the_rest_alone(origin, start_sites):
