@@ -360,7 +360,7 @@ begin_attempt(struct writer *w)
 {
     w->changes_n = w->claims_n = 0;
     memset(&w->round, 0, sizeof(w->round));
-    w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = 0;
+    w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = w->index_evicted_n = 0;
     w->free_left = w->store->env.map_pages / FREE_MAP_PART;
     if (w->free_left > FREE_PAGES_MAX)
         w->free_left = FREE_PAGES_MAX;
@@ -403,7 +403,7 @@ make_room(struct writer *w, uint64_t *out_objects)
         struct evict_need need;
         int rc;
 
-        *out_objects = pages_needed(w, &need);
+        *out_objects = need.objects = pages_needed(w, &need);
         rc = evict_make_room(w, &need);
         if (rc != BATCH_NO_ROOM)
             return rc;
@@ -589,6 +589,7 @@ batch_apply(struct writer *w)
     STAT_ADD(store_evictions, w->evicted_n);
     for (unsigned i = 0; i < w->store->index.lists_n && w->evicted_n > 0; i++)
         w->store->index.lists[i].evicted_n += w->round.evicted[i];
+    STAT_ADD(store_index_full, w->index_evicted_n);
     STAT_ADD(store_rewrites, w->rewritten_n);
     w->changes_n = w->claims_n = 0;
     w->header_changed = false;

@@ -224,13 +224,27 @@ step(struct writer *w, unsigned group)
     return object_kill(w, slot);
 }
 
-/* Until no more than used_max pages are in use. */
-static int
-evict_until(struct writer *w, uint64_t used_max)
+/* With so many more objects the index has more than its memory is meant for. */
+static bool
+index_is_full(const struct writer *w, uint64_t objects)
 {
-    while (env_used_pages(&w->store->env, w->txn) > used_max) {
+    const struct index *index = &w->store->index;
+
+    return index->live_n + objects + w->rewritten_n > index->max_n + w->claims_n;
+}
+
+/* Until no more than used_max pages are in use, and the index takes so many objects. */
+static int
+evict_until(struct writer *w, uint64_t used_max, uint64_t objects)
+{
+    for (;;) {
+        bool pages = env_used_pages(&w->store->env, w->txn) > used_max;
+        uint64_t before = w->evicted_n;
         unsigned group;
         int rc;
+
+        if (!pages && !index_is_full(w, objects))
+            return 0;
 
         if (!sieve_choose(&w->round, &w->store->index, &group))
             return BATCH_NO_ROOM;
@@ -239,8 +253,8 @@ evict_until(struct writer *w, uint64_t used_max)
         rc = step(w, group);
         if (rc != 0)
             return rc;
+        w->index_evicted_n += pages ? 0 : w->evicted_n - before;
     }
-    return 0;
 }
 
 static void
@@ -262,7 +276,7 @@ evict_make_room(struct writer *w, const struct evict_need *need)
         w->round.need[i] = with_spare * UNITS_PER_PAGE;
         pages += with_spare;
     }
-    return evict_until(w, pages < w->limit_pages ? w->limit_pages - pages : 0);
+    return evict_until(w, pages < w->limit_pages ? w->limit_pages - pages : 0, need->objects);
 }
 
 bool
@@ -281,6 +295,6 @@ evict_some(struct writer *w)
 
     w->rewritten_len = UINT64_MAX; /* survivors stay: pages are what is missing */
     begin_round(w, used);
-    rc = evict_until(w, want < w->limit_pages ? want : w->limit_pages);
+    rc = evict_until(w, want < w->limit_pages ? want : w->limit_pages, 0);
     return rc == BATCH_NO_ROOM || rc == BATCH_MORE_ROOM ? 0 : rc;
 }

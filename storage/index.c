@@ -3,7 +3,12 @@
 
 #include <sys/mman.h>
 
-enum { TABLE_BITS_MIN = 10, DEAD_SLOT = 0xffffffff, LARGE_PAGE_LEN = 2 << 20 };
+enum {
+    TABLE_BITS_MIN = 10,
+    DEAD_SLOT = 0xffffffff,
+    LARGE_PAGE_LEN = 2 << 20,
+    INDEX_WAITING_MAX = 2 * 8192 /* of two batches */
+};
 
 #define ENTRIES_MAX (UINT32_MAX - (1U << INDEX_CHUNK_BITS) - 2)
 
@@ -44,8 +49,11 @@ index_init(struct index *index, struct epoch *epoch)
 {
     struct index_table *table;
 
-    *index = (struct index){
-        .epoch = epoch, .free = INDEX_NONE, .retired = INDEX_NONE, .grace = INDEX_NONE};
+    *index = (struct index){.epoch = epoch,
+                            .free = INDEX_NONE,
+                            .retired = INDEX_NONE,
+                            .grace = INDEX_NONE,
+                            .max_n = UINT64_MAX};
     if (index_add_group(index, 0, 100) != OK)
         UNREACHABLE();
     table = table_new(index, 1U << TABLE_BITS_MIN);
@@ -194,6 +202,33 @@ rebuild(struct index *index, uint64_t n)
     atomic_store_explicit(&index->table, table, memory_order_release);
     index_retire_block(index, &old->block);
     return OK;
+}
+
+/* A table has two slots for each entry when it is made, and while it is, the one before it is still
+ * there, at most as long. Entries of one batch that went wait for readers while those of the next
+ * come. */
+static uint64_t
+entries_within(uint64_t memory_len, uint64_t cap)
+{
+    uint64_t tables_len = cap * 2 * sizeof(uint64_t), n;
+
+    if (tables_len >= memory_len)
+        return 0;
+    n = (memory_len - tables_len) / sizeof(struct index_entry);
+    n = n > INDEX_WAITING_MAX ? n - INDEX_WAITING_MAX : 0;
+    return n < cap / 2 ? n : cap / 2;
+}
+
+void
+index_bound(struct index *index, uint64_t memory_len)
+{
+    ASSERT(memory_len >= STORE_INDEX_MEMORY_MIN);
+    index->max_n = 0;
+    for (uint64_t cap = 1U << TABLE_BITS_MIN; cap * sizeof(uint64_t) < memory_len; cap *= 2) {
+        uint64_t n = entries_within(memory_len, cap);
+
+        index->max_n = n > index->max_n ? n : index->max_n;
+    }
 }
 
 /* --- entries --- */

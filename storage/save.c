@@ -323,7 +323,7 @@ load_file(struct store *store, int fd, char *buffer)
         return false;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     if (!sum_is_right(fd, buffer, (uint64_t)st.st_size - off, head.sum) ||
-        index_reserve(&store->index, head.items_n) != OK)
+        head.items_n > store->index.max_n || index_reserve(&store->index, head.items_n) != OK)
         return false;
     if (!load_rows(store, fd, buffer, off, head.items_n, sizeof(struct save_item), load_items) ||
         !load_rows(store, fd, buffer, off + head.items_n * sizeof(struct save_item), head.doomed_n,

@@ -21,7 +21,10 @@ enum {
     QUEUE_LEN_DEFAULT = 64 << 20,
     PURGES_MAX_DEFAULT = 65536,
     BATCH_MS_DEFAULT = 200,
-    OBJECT_PART = 8 /* the largest body is this part of the store */
+    OBJECT_PART = 8, /* the largest body is this part of the store */
+    INDEX_PART = 8,  /* and its index's memory, without a word */
+    INDEX_LEAST = 16 << 20,
+    INDEX_MOST = 1 << 30
 };
 
 struct store_hash
@@ -121,6 +124,14 @@ store_lock_folder(struct store *store, char *why, size_t why_cap)
     return ERR_STORE_BUSY;
 }
 
+static uint64_t
+default_index_memory(uint64_t size_len)
+{
+    uint64_t len = size_len / INDEX_PART;
+
+    return len < INDEX_LEAST ? INDEX_LEAST : len > INDEX_MOST ? INDEX_MOST : len;
+}
+
 static enum err
 take_settings(struct store *store, const struct store_settings *settings, char *why, size_t why_cap)
 {
@@ -143,6 +154,13 @@ take_settings(struct store *store, const struct store_settings *settings, char *
         mine->object_max_len = (uint64_t)RECORD_PIECES_MAX * BLOCK_FULL_LEN;
     if (mine->purges_max == 0)
         mine->purges_max = PURGES_MAX_DEFAULT;
+    if (mine->index_memory_len == 0)
+        mine->index_memory_len = default_index_memory(mine->size_len);
+    if (mine->index_memory_len < STORE_INDEX_MEMORY_MIN) {
+        (void)snprintf(why, why_cap, "index_memory of the store in %s has to be 4 MB at least",
+                       store->path);
+        return ERR_RANGE;
+    }
     if (mine->queue_max_len == 0)
         mine->queue_max_len = QUEUE_LEN_DEFAULT;
     if (mine->batch_ms == 0)
@@ -357,6 +375,8 @@ store_open(const struct store_settings *settings, struct store **out, char *why,
     rc = take_settings(store, settings, why, why_cap);
     if (rc == OK)
         rc = index_init(&store->index, &store->epoch);
+    if (rc == OK)
+        index_bound(&store->index, store->settings.index_memory_len);
     if (rc == OK)
         rc = verify_init(&store->verify, store->settings.size_len);
     if (rc == OK)

@@ -545,17 +545,25 @@ merge_item(struct writer *w, const struct index_item *item)
         index_remove(index, slot);
         object_doom(w, entry->oid, slot);
     }
+    if (index->live_n >= index->max_n) { /* its memory is meant for less than before */
+        STAT_INC(store_index_full);
+        object_doom(w, item->oid, INDEX_NONE);
+        return;
+    }
     (void)index_insert(index, item);
 }
 
 static void
 merge_result(struct writer *w, const struct scan_result *result)
 {
+    struct index *index = &w->store->index;
+    uint64_t left = index->max_n > index->live_n ? index->max_n - index->live_n : 0;
+
     STAT_ADD(store_bad_records, result->bad_n);
     STAT_ADD(store_orphans, result->orphans_n);
     for (size_t i = 0; i < result->orphans_n; i++)
         object_doom(w, result->orphans[i], INDEX_NONE);
-    if (index_reserve(&w->store->index, result->items_n) != OK) {
+    if (index_reserve(index, left < result->items_n ? left : result->items_n) != OK) {
         LOG(ERROR, out_of_memory, "text=\"objects are left out of the index\" objects=%zu",
             result->items_n);
         return;

@@ -8,10 +8,12 @@ uint64_t evict_limit_max(const struct env *env); /* pages: 0.90 of the map */
 
 struct evict_need {
     uint64_t pages[INDEX_GROUPS_MAX]; /* of what is to be stored, by partition */
+    uint64_t objects;                 /* that enter the index */
 };
 
-/* Within w->txn: free until what is needed fits below the limit. 0, BATCH_MORE_ROOM (commit what
- * was freed and go on), BATCH_NO_ROOM (all that may go is in use), or LMDB's code. */
+/* Within w->txn: free until what is needed fits below the limit, and into the index. 0,
+ * BATCH_MORE_ROOM (commit what was freed and go on), BATCH_NO_ROOM (all that may go is in use), or
+ * LMDB's code. */
 MUST_USE int evict_make_room(struct writer *w, const struct evict_need *need);
 
 /* After BATCH_NO_ROOM: this partition is above its share, and what comes into it is refused. */

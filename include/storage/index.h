@@ -79,6 +79,7 @@ struct index {
     uint32_t retired, grace; /* wait for a mark; wait for the marked readers */
     struct index_block *retired_blocks, *grace_blocks;
     bool marked;
+    uint64_t max_n; /* live entries that its memory is meant for */
     uint64_t bytes_len;
     unsigned lists_n;
     struct index_list lists[INDEX_GROUPS_MAX];
@@ -117,6 +118,10 @@ MUST_USE bool index_pin(struct index_entry *entry);
 void index_unpin(struct index_entry *entry);
 
 /* --- the writer's --- */
+
+/* So much memory it may take, with what readers still look at: sets max_n, which the caller keeps.
+ * At least STORE_INDEX_MEMORY_MIN. */
+void index_bound(struct index *index, uint64_t memory_len);
 
 /* Make sure that n more inserts cannot fail. ERR_NOMEM. */
 MUST_USE enum err index_reserve(struct index *index, uint64_t n);

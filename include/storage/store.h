@@ -29,17 +29,20 @@ struct store_share {
     unsigned percent; /* 1 to 100; of all shares together 100 at most */
 };
 
+#define STORE_INDEX_MEMORY_MIN (4U << 20)
+
 struct store_settings {
-    const char *path;        /* folder; made when missing */
-    uint64_t size_len;       /* the map: the file never grows past it; at least 4 MiB */
-    uint64_t object_max_len; /* largest body kept; 0: an eighth of size_len */
-    uint64_t queue_max_len;  /* bytes that may wait for the writer */
-    unsigned purges_max;     /* names that purges at work may have; 0: 65,536 */
-    uint64_t batch_len;      /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
-    unsigned batch_ms;       /* the longest a put waits for its commit */
-    unsigned readers_max;    /* store_readers that may exist at once */
-    unsigned variants_max;   /* objects under one key; 0: 128 */
-    unsigned scan_wait_ms;   /* how long store_open waits for the index after a crash */
+    const char *path;          /* folder; made when missing */
+    uint64_t size_len;         /* the map: the file never grows past it; at least 4 MiB */
+    uint64_t object_max_len;   /* largest body kept; 0: an eighth of size_len */
+    uint64_t queue_max_len;    /* bytes that may wait for the writer */
+    uint64_t index_memory_len; /* 0: an eighth of size_len, 16 MiB to 1 GiB */
+    unsigned purges_max;       /* names that purges at work may have; 0: 65,536 */
+    uint64_t batch_len;        /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
+    unsigned batch_ms;         /* the longest a put waits for its commit */
+    unsigned readers_max;      /* store_readers that may exist at once */
+    unsigned variants_max;     /* objects under one key; 0: 128 */
+    unsigned scan_wait_ms;     /* how long store_open waits for the index after a crash */
     const struct store_share *shares; /* copied */
     size_t shares_n;                  /* 255 at most */
     uint64_t seen_len;                /* memory of store_seen; 0: none, all keys count as seen */

@@ -132,11 +132,12 @@ struct writer {
     uint64_t rewritten_len; /* survivors' bytes */
     struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
-    uint64_t free_left; /* pages that may still be freed */
-    bool wrote;         /* there is something to commit */
-    size_t swept_n;     /* chunks */
-    bool purged;        /* it saw to what is taken */
-    bool sweep_ended;   /* by this transaction */
+    uint64_t index_evicted_n; /* of evicted_n, for the index's memory alone */
+    uint64_t free_left;       /* pages that may still be freed */
+    bool wrote;               /* there is something to commit */
+    size_t swept_n;           /* chunks */
+    bool purged;              /* it saw to what is taken */
+    bool sweep_ended;         /* by this transaction */
 
     /* the thread's: what lasts */
     struct list puts; /* with pieces stored and no record */

@@ -103,6 +103,10 @@ check_global(struct config_load *load)
                           config->proxy.node_name == NULL ? "" : config->proxy.node_name);
     if (config->proxy.head_limits.line_max > config->proxy.head_limits.head_max)
         config_load_fault(load, line, "line_max is larger than head_max; raise head_max");
+    if (config->store.index_memory_len != 0 &&
+        config->store.index_memory_len < STORE_INDEX_MEMORY_MIN)
+        config_load_fault(load, load->size_line,
+                          "index_memory is less than 4MB; raise it, or leave it out");
     if (config->store.object_max_len > config->store.size_len)
         config_load_fault(
             load, load->size_line,

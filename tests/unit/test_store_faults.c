@@ -476,7 +476,11 @@ flipped_bytes_never_keep_it_from_starting(void **state)
         store_close(&store);
         flip_bytes(path, seed, 1U << seed % 8);
         for (unsigned run = 0, bad = 0; run < 3; run++) { /* after one that ends badly none does */
-            bad += status_apart(open_read_and_write, path) != 0;
+            int status = status_apart(open_read_and_write, path);
+
+            if (status != 0)
+                print_message("round %u: start %u ended with %d\n", seed, run, status);
+            bad += status != 0;
             if (bad > 1)
                 fail_msg("round %u: a second start ended badly", seed);
         }
