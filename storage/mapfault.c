@@ -3,9 +3,11 @@
 #include "storage/mapfault.h"
 
 #include <fcntl.h>
+#include <link.h>
+#include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 /* A value's length in a damaged tree has 32 bits: so far beyond the map may somebody look. */
@@ -15,7 +17,8 @@ enum { MARK_PATH_LEN = 4096 };
 
 static struct {
     volatile sig_atomic_t on;
-    uintptr_t from, to;
+    uintptr_t from, to;           /* the map, generously */
+    uintptr_t code_from, code_to; /* LMDB */
     char mark[MARK_PATH_LEN];
     char text[MARK_PATH_LEN + 256];
     size_t text_len;
@@ -44,14 +47,50 @@ mapfault_leave_mark(void)
     (void)!write(STDERR_FILENO, watched.text, watched.text_len);
 }
 
+/* Where LMDB's code lies. */
+static int
+find_code(struct dl_phdr_info *info, size_t len, void *arg)
+{
+    uintptr_t inside = (uintptr_t)mdb_txn_begin;
+
+    (void)len;
+    (void)arg;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + part->p_vaddr;
+
+        if (part->p_type != PT_LOAD || inside < from || inside >= from + part->p_memsz)
+            continue;
+        watched.code_from = from;
+        watched.code_to = from + part->p_memsz;
+        return 1;
+    }
+    return 0;
+}
+
+static bool
+is_in_lmdb(const void *context)
+{
+    const ucontext_t *at = context;
+    uintptr_t code = 0;
+
+#if defined(__x86_64__)
+    code = (uintptr_t)at->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    code = (uintptr_t)at->uc_mcontext.pc;
+#endif
+    (void)at;
+    return code >= watched.code_from && code < watched.code_to;
+}
+
 /* What was to happen without us happens when the instruction is tried again, or abort goes on. */
 static void
 on_signal(int number, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr;
 
-    (void)context;
-    if (own_thread || (number != SIGABRT && at >= watched.from && at < watched.to))
+    if (own_thread || is_in_lmdb(context) ||
+        (number != SIGABRT && at >= watched.from && at < watched.to))
         mapfault_leave_mark();
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (numbers[i] == number)
@@ -80,7 +119,8 @@ mapfault_watch(const char *path)
     int len;
 
     watched.on = 0;
-    watched.from = watched.to = 0;
+    watched.from = watched.to = watched.code_from = watched.code_to = 0;
+    (void)dl_iterate_phdr(find_code, NULL);
     mark_path(path, watched.mark);
     len = snprintf(watched.text, sizeof(watched.text),
                    "brink: the store's file in %s cannot be read: it was cut or is damaged, or its "
