@@ -277,22 +277,50 @@ class Walker:
             self.read(answer)
 
 
-def main(shared, port, seed, report, walkers=8):
-    """One process of clients; says what was wrong, or what was done, to `report`."""
-    crowd = [Walker(shared, port, f"{seed}/{i}", slow=i == 0) for i in range(walkers)]
+def run_all(walkers, work):
+    """Each on a thread of its own; what was wrong, as texts."""
     faults = []
 
     def run(walker):
         try:
-            walker.run()
+            work(walker)
         except Exception as fault:
             faults.append(str(fault) if isinstance(fault, Wrong) else traceback.format_exc())
-            shared.over.value = 1
+            walker.shared.over.value = 1
 
-    threads = [threading.Thread(target=run, args=(walker,)) for walker in crowd]
+    threads = [threading.Thread(target=run, args=(walker,)) for walker in walkers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return faults
+
+
+def ask_all(shared, port, seed, walkers_n=16):
+    """Every object once, with nothing in the way; how many answers, how many of them hits. The
+    small ones first: what is stored of them is seen before the large ones push it out."""
+    walkers = [Walker(shared, port, f"{seed}/last {i}", slow=False) for i in range(walkers_n)]
+    numbers = iter(sorted(range(world.OBJECTS), key=world.LENGTH.__getitem__))
+    lock = threading.Lock()
+
+    def work(walker):
+        while not shared.over.value:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                break
+            walker.ask(number)
+        walker.leave()
+
+    faults = run_all(walkers, work)
+    if faults:
+        raise Wrong(faults[0])
+    return tuple(sum(walker.counts[name] for walker in walkers) for name in ("requests", "hits"))
+
+
+def main(shared, port, seed, report, walkers=8):
+    """One process of clients; says what was wrong, or what was done, to `report`."""
+    crowd = [Walker(shared, port, f"{seed}/{i}", slow=i == 0) for i in range(walkers)]
+    faults = run_all(crowd, Walker.run)
     totals = {name: sum(walker.counts[name] for walker in crowd) for name in COUNTS}
     report.send((totals, faults))

@@ -1,6 +1,7 @@
 """Who keeps brink alive, and kills it: its lives, one after the other, and what is looked at in
 each."""
 
+import json
 import random
 import subprocess
 import threading
@@ -9,11 +10,13 @@ import time
 import world
 from edge import Edge, binary
 
-SIZES_MB = (256, 320, 256, 384)  # a clean stop may be followed by a start with the next
+SIZES_MB = (256, 320, 192, 384)  # one after the other
+LIVES_OF_A_SIZE = 6
 FILES_MAX = 16 * world.MIB  # beside data.mdb: the index, locks
 LAG_MAX = 256  # commits within a turn of a loop: far more than a machine that stalls can explain
 WATCH_S = 0.05
 CHECK_S = 600
+PATIENCE_S = 180
 SETTINGS = {"store.object_max": "40MB", "store.queue": "32MB", "site.slice_above": "24MB",
             "site.slice": "2MB", "store.scan_wait": "0"}
 NEVER = ("store_bad_records", "store_resets", "store_commit_errors")
@@ -35,6 +38,7 @@ class Keeper:
         self.dice = random.Random(seed)
         self.can_resize = can_resize
         self.size_n = 0
+        self.bound_len = self.size_mb() * world.MIB
         self.edge = Edge(folder / "edge", origin=f"http://127.0.0.1:{origin_port}",
                          settings=SETTINGS, store_size=f"{SIZES_MB[0]}MB")
         self.sums = dict.fromkeys(SUMS, 0)
@@ -42,6 +46,7 @@ class Keeper:
         self.seen = {}
         self.largest_disk = self.most_memory_kib = 0
         self.kills = self.stops = self.resizes = self.checks = 0
+        self.live_checks = self.live_checked = 0
         self.start_s = []
         self.check_text = ""
         self.fault = None
@@ -71,16 +76,25 @@ class Keeper:
                 pass  # a file that has just gone
 
     def look_at_files(self):
+        """A store that was made smaller keeps its old file until what fits is in a new one."""
         size = self.size_mb() * world.MIB
         disk = 0
         for path in self.edge.store_files():
             status = path.stat()
             disk += status.st_blocks * 512
-            if path.name == "data.mdb" and status.st_size > size:
-                raise Broken(f"the file has {status.st_size} bytes, of {size} allowed")
+            if path.name == "data.mdb" and status.st_size > self.bound_len:
+                raise Broken(f"the file has {status.st_size} bytes, of {self.bound_len} allowed")
+            if path.name == "data.mdb" and status.st_size <= size:
+                self.bound_len = size
+            if path.name == "data.mdb.new" and status.st_size > size:
+                raise Broken(f"the new file has {status.st_size} bytes, of {size} allowed")
         self.largest_disk = max(self.largest_disk, disk)
-        if disk > size + FILES_MAX:
-            raise Broken(f"the store takes {disk} bytes of the disk, of {size} allowed")
+        allowed = FILES_MAX + size + (self.bound_len if self.is_shrinking() else 0)
+        if disk > allowed:
+            raise Broken(f"the store takes {disk} bytes of the disk, of {allowed} allowed")
+
+    def is_shrinking(self):
+        return self.bound_len > self.size_mb() * world.MIB
 
     def look_at_counters(self):
         try:
@@ -96,7 +110,7 @@ class Keeper:
             self.most[name] = max(self.most[name], seen[name])
         if seen["store_reader_lag"] > LAG_MAX:
             raise Broken(f"a read transaction is {seen['store_reader_lag']} commits old")
-        if seen["store_used_bytes"] > seen["store_size_bytes"]:
+        if seen["store_used_bytes"] > max(seen["store_size_bytes"], self.bound_len):
             raise Broken("more pages are in use than there may be")
         self.most_memory_kib = max(self.most_memory_kib, self.edge.memory_kib())
 
@@ -116,6 +130,10 @@ class Keeper:
         moment before."""
         with self.lock:
             self.look_at_counters()
+            try:
+                self.look_at_check()
+            except (OSError, AssertionError):
+                pass  # too busy to say
             self.shared.life.value += 1
             for name in SUMS:
                 self.sums[name] += self.seen.get(name, 0)
@@ -134,19 +152,22 @@ class Keeper:
         self.size_n += 1
         self.resizes += 1
         self.edge.store_size = f"{self.size_mb()}MB"
+        self.bound_len = max(self.bound_len, self.size_mb() * world.MIB)
 
     def next_life(self):
         """One more end and beginning."""
         share = self.dice.random()
-        if share < 0.8:
-            self.kill()
-        elif share < 0.93 or not self.can_resize:
-            self.stop()
-        else:
+        if self.can_resize and (self.kills + self.stops) % LIVES_OF_A_SIZE == LIVES_OF_A_SIZE - 1:
             self.resize()
+        elif share < 0.85:
+            self.kill()
+        else:
+            self.stop()
         if self.dice.random() < 0.15:
             self.check()
         self.start()
+        if self.dice.random() < 0.5:
+            self.start_check()
 
     # --- between two lives
 
@@ -163,7 +184,28 @@ class Keeper:
         """With all clients gone, nobody reads: two purges are two commits, and then the gauge says so."""
         for _ in range(2):
             self.edge.purge(tags=["nothing"])
-        self.edge.expect_stats(store_reader_lag=0, fills_open=0, requests_active=0)
+        self.edge.expect_stats(store_reader_lag=0, fills_open=0, requests_active=0,
+                               timeout=PATIENCE_S)
+        self.edge.expect_stats(store_resizing=0, store_index_whole=1, timeout=PATIENCE_S)
+        with self.lock:
+            self.look_at_files()
+        if self.is_shrinking():
+            raise Broken("the file is as long as before the store was made smaller")
+
+    def start_check(self):
+        """Of the whole store, beside everything else."""
+        answer = self.edge.admin("POST", "/check", {"rate": "0"},
+                                 {"Content-Type": "application/json"})
+        self.live_checks += answer.status == 200
+
+    def look_at_check(self):
+        """One that came to its end before this life does."""
+        answer = self.edge.admin("GET", "/check")
+        found = json.loads(answer.body)
+        failed = found["state"] == "failed" and not self.seen["store_resizes"]  # nor a new file
+        if found["bad"] > 0 or found["lost_pages"] != 0 or failed:
+            raise Broken(f"a check while serving says {found}")
+        self.live_checked += found["state"] == "done"
 
     def finish(self):
         self.over.set()
