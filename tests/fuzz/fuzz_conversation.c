@@ -204,6 +204,7 @@ set_mood(struct slice letters)
     mood->cold = slice_find(letters, 'c', &at);
     mood->no_pin = slice_find(letters, 'p', &at);
     mood->no_purge = slice_find(letters, 'g', &at);
+    mood->damaged = slice_find(letters, 'd', &at);
 }
 
 static void

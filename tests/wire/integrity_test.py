@@ -4,6 +4,7 @@ import pytest
 
 import content
 import h1
+import pagecache
 from damage import damage, damage_body
 from large import Large, part_of
 
@@ -40,11 +41,14 @@ def store_some(origin, edge, length):
 
 
 def restart(edge, how, change):
-    if how == "stopped":
-        edge.stop()
-    else:
+    """`how`: "cold": as after a power cycle, nothing of the file is in memory."""
+    if how == "killed":
         edge.kill()
+    else:
+        edge.stop()
     change()
+    if how == "cold":
+        pagecache.drop(edge.store / "data.mdb")
     edge.start()
 
 
@@ -55,7 +59,7 @@ def expect_whole(edge, target, hit):
     return response
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize("how", ["stopped", "killed", "cold"])
 @pytest.mark.parametrize("kind", EARLY)
 def test_damage_in_the_first_bytes_is_a_miss(origin, start_edge, kind, how):
     """Nothing was sent yet: the origin is asked, and nobody notices."""
@@ -65,7 +69,7 @@ def test_damage_in_the_first_bytes_is_a_miss(origin, start_edge, kind, how):
     restart(edge, how, lambda: damage_body(edge, content.body_of(target), at))
     expect_whole(edge, target, hit=False)
     edge.expect_stats(store_bad_records=int(of_record), store_bad_pieces=int(not of_record),
-                      cache_miss=1, cache_hit=0, store_puts=1)
+                      cache_miss=1, cache_hit=0, store_puts=1, store_cold_in_loop=0)
     expect_whole(edge, target, hit=True)
     expect_whole(edge, other, hit=True)
     assert (origin.count(target), origin.count(other)) == (2, 1)
@@ -75,7 +79,7 @@ def test_damage_in_the_first_bytes_is_a_miss(origin, start_edge, kind, how):
         assert len(edge.log_events("store_damage")) == 1
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize("how", ["stopped", "killed", "cold"])
 @pytest.mark.parametrize("kind", LATE)
 def test_damage_further_on_cuts_the_response(origin, start_edge, kind, how):
     """Bytes have been sent, and the rest will not come: the client must see that. RFC 9112
@@ -164,8 +168,9 @@ def test_a_damaged_record_is_not_validated(origin, start_edge):
     edge.expect_stats(store_bad_records=1)
 
 
+@pytest.mark.parametrize("how", ["stopped", "cold"])
 @pytest.mark.parametrize("kind", ["the first piece", "a later piece"])
-def test_a_body_that_was_confirmed_is_damaged(origin, start_edge, kind):
+def test_a_body_that_was_confirmed_is_damaged(origin, start_edge, kind, how):
     """A 304 says that the stored body is right, and it is not: it is fetched after all."""
     length, at, _ = EARLY[kind]
     edge = start_edge(origin=origin.url)
@@ -173,7 +178,7 @@ def test_a_body_that_was_confirmed_is_damaged(origin, start_edge, kind):
     origin.serve(target, 200, {"Cache-Control": "no-cache", "ETag": '"one"'}, content.body_of(target))
     edge.get(target)
     edge.wait_stored(1)
-    restart(edge, "stopped", lambda: damage_body(edge, content.body_of(target), at))
+    restart(edge, how, lambda: damage_body(edge, content.body_of(target), at))
     origin.forget(target)
     with edge.client() as client:
         client.send_request("GET", target)
@@ -205,10 +210,11 @@ def test_a_stale_body_that_is_damaged_cannot_stand_in(origin, start_edge):
     edge.expect_stats(store_bad_pieces=1)
 
 
+@pytest.mark.parametrize("how", ["stopped", "cold"])
 @pytest.mark.parametrize("first,end,bad", [
     (0, 3 * MIB, 100), (0, 3 * MIB, 300000), (0, 3 * MIB, 2 * MIB), (700000, 900000, 786500),
     (1000000, 3 * MIB, 3 * MIB - 70000)])
-def test_slices_mend_themselves(origin, start_edge, first, end, bad):
+def test_slices_mend_themselves(origin, start_edge, first, end, bad, how):
     """A damaged slice is fetched again in the middle of a response: the validator says that it is of
     the same representation."""
     edge = start_edge(origin=origin.url,
@@ -218,12 +224,13 @@ def test_slices_mend_themselves(origin, start_edge, first, end, bad):
     assert edge.get("/large").received == 3 * MIB
     edge.wait_stored(14)  # 13 slices and what they have in common
     line = bad // 64 * 64
-    restart(edge, "stopped", lambda: damage(edge, part_of("first", line, line + 64), 10))
+    restart(edge, how, lambda: damage(edge, part_of("first", line, line + 64), 10))
     before = len(large.ranges())
     response = edge.get("/large", {"Range": f"bytes={first}-{end - 1}"})
     assert response.status == 206 and response.body == part_of("first", first, end)
     assert len(large.ranges()) == before + 1
-    assert bool(response.cache_status.hit) == (bad // SLICE != first // SLICE)  # known at its head
+    if how == "stopped":  # else it was not known yet when the head went out
+        assert bool(response.cache_status.hit) == (bad // SLICE != first // SLICE)
     edge.expect_stats(store_bad_pieces=1, store_puts=1)
     response = edge.get("/large", {"Range": f"bytes={first}-{end - 1}"})
     assert response.cache_status.hit and response.body == part_of("first", first, end)

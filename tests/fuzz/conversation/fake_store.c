@@ -375,11 +375,22 @@ store_unpin(struct store_pin *pin)
     pin->store = NULL;
 }
 
+/* Nobody finds it any more. */
+static bool
+is_damaged(const struct store_source *source, struct object *object)
+{
+    if (!the_store.mood.damaged || object->body.len <= TAIL_MAX)
+        return false;
+    if (source->slot != STORE_NO_SLOT && !object->dead)
+        object_remove(object);
+    return true;
+}
+
 enum err
 store_body(struct store_reader *reader, const struct store_source *source, uint64_t off,
            uint64_t len_max, struct iovec *iov, size_t iov_max, size_t *out_n)
 {
-    const struct object *object = object_by_oid(source->oid);
+    struct object *object = object_by_oid(source->oid);
     uint64_t body_len = source->body_len;
     size_t n = 0;
 
@@ -389,6 +400,8 @@ store_body(struct store_reader *reader, const struct store_source *source, uint6
     if (reader->hurried && the_store.mood.cold)
         return ERR_AGAIN;
     ASSERT(body_len <= object->body.len && off <= body_len);
+    if (is_damaged(source, object))
+        return ERR_STORE_CORRUPT;
     while (n < iov_max && off < body_len && len_max > 0) {
         uint64_t len = BLOCK_FULL_LEN - off % BLOCK_FULL_LEN;
 
@@ -407,14 +420,16 @@ enum err
 store_verify(struct store_reader *reader, const struct store_source *source, uint64_t off,
              uint64_t len)
 {
-    const struct object *object = object_by_oid(source->oid);
+    struct object *object = object_by_oid(source->oid);
 
     ASSERT(reader->inside);
     if (reader->hurried && the_store.mood.cold)
         return ERR_AGAIN;
-    ASSERT(object == NULL || (source->body_len <= object->body.len && off + len >= off &&
-                              off + len <= source->body_len));
-    return object == NULL ? ERR_NOT_FOUND : OK;
+    if (object == NULL)
+        return ERR_NOT_FOUND;
+    ASSERT(source->body_len <= object->body.len && off + len >= off &&
+           off + len <= source->body_len);
+    return is_damaged(source, object) ? ERR_STORE_CORRUPT : OK;
 }
 
 /* --- what waits for the writer --- */

@@ -13,6 +13,7 @@ struct fake_store_mood {
     bool cold;     /* pages are never in memory */
     bool no_pin;   /* nothing can be pinned */
     bool no_purge; /* too many purges are at work */
+    bool damaged;  /* bodies that are not in their record are not what was stored */
 };
 
 struct store *fake_store_open(void);

@@ -56,10 +56,10 @@ static size_t
 insert_turn(uint8_t *data, size_t size, size_t max_size, size_t at, unsigned which)
 {
     static const char *const turns[] = {
-        "@h0\n",   "@x0\n",      "@w0 5\n",     "@w0\n",       "@e9\n",   "@r9\n",
-        "@v9 0\n", "@v9\n",      "@f\n",        "@p\n",        "@d\n",    "@m  3\n",
-        "@s  h\n", "@s  \n",     "@t  1000\n",  "@t  40000\n", "@D\n",    "@s  c\n",
-        "@s  f\n", "@C0 9999\n", "@O9 70000\n", "@m  1\n",     "@s  g\n", "@s  p\n",
+        "@h0\n",      "@x0\n",       "@w0 5\n", "@w0\n",   "@e9\n",   "@r9\n",      "@v9 0\n",
+        "@v9\n",      "@f\n",        "@p\n",    "@d\n",    "@m  3\n", "@s  h\n",    "@s  \n",
+        "@t  1000\n", "@t  40000\n", "@D\n",    "@s  c\n", "@s  f\n", "@C0 9999\n", "@O9 70000\n",
+        "@m  1\n",    "@s  g\n",     "@s  p\n", "@s  d\n",
     };
     const char *turn = turns[which % ARRAY_LEN(turns)];
     size_t len = strlen(turn);
