@@ -160,41 +160,82 @@ def test_a_damaged_file_is_set_aside(origin, start_edge):
     assert edge.log_events("store_fault") or edge.log_events("store")
 
 
-def test_acknowledged_purges_hold_through_kill_9(origin, start_edge):
-    """In a storm of reads and purges: after the restart nothing older than the last receipt."""
-    edge = start_edge(origin=origin.url, settings={"store.batch_time": "20ms"})
-    state = {"current": 0, "acknowledged": 0}
-    origin.serve_with("/v", lambda held: held.reply(
-        200, {**FRESH, "Surrogate-Key": "red"}, b"%d" % state["current"]))
+class Purger:
+    """Purges of every kind, hard and soft, one after the other until the daemon dies; what each that
+    was acknowledged has made too old."""
 
-    def read_all(over):
-        try:
-            with Client(edge.port) as client:
-                while not over.is_set():
-                    client.get("/v")
-        except Exception:  # the daemon was killed
-            pass
+    NAMES = 6
 
-    def purge_all(over):
+    def __init__(self, origin, edge):
+        self.edge = edge
+        self.current = 0
+        self.acknowledged = [0] * self.NAMES
+        self.purges = 0
+        for i in range(self.NAMES):
+            origin.serve_with(f"/v{i}/", lambda held, i=i: held.reply(
+                200, {**FRESH, "Surrogate-Key": f"red t{i}"}, b"%d" % self.current))
+
+    def one(self, dice):
+        i, soft = dice.randrange(self.NAMES), dice.random() < 0.4
+        fields = {"Soft-Purge": "1"} if soft else {}
+        everyone = range(self.NAMES)
+        named, purge = dice.choice([
+            ([i], lambda: self.edge.request("PURGE", f"/v{i}/", fields)),
+            ([i], lambda: self.edge.request("PURGE", "/", {"Surrogate-Key": f"t{i}", **fields})),
+            ([i], lambda: self.edge.purge(files=[f"http://site.test/v{i}/"], soft=soft)),
+            ([i], lambda: self.edge.purge(tags=[f"t{i}"], soft=soft)),
+            ([i], lambda: self.edge.purge(prefixes=[f"site.test/v{i}"], soft=soft)),
+            (everyone, lambda: self.edge.purge(hosts=["site.test"], soft=soft)),
+            (everyone, lambda: self.edge.purge(purge_everything=True, soft=soft)),
+        ])
+        self.current += 1
+        version = self.current
+        if getattr(purge(), "status", 200) not in (200, 404):
+            return
+        for name in named:
+            self.acknowledged[name] = version
+        self.purges += 1
+
+    def run(self, over, seed):
+        dice = random.Random(seed)
         try:
             while not over.is_set():
-                state["current"] += 1
-                version = state["current"]
-                edge.purge(tags=["red"])
-                state["acknowledged"] = version
+                self.one(dice)
         except Exception:  # the daemon was killed
             pass
 
-    for _ in range(max(3, KILLS // 3)):
+    def read(self, over):
+        try:
+            with Client(self.edge.port) as client:
+                while not over.is_set():
+                    for i in range(self.NAMES):
+                        client.get(f"/v{i}/")
+        except Exception:  # the daemon was killed
+            pass
+
+
+@pytest.mark.limit(120 + 10 * KILLS)
+def test_acknowledged_purges_hold_through_kill_9(origin, start_edge):
+    """In a storm of reads and purges: after each kill, from the first request on, while the index is
+    being rebuilt and after it, nothing older than the last receipt."""
+    edge = start_edge(origin=origin.url, settings={"store.batch_time": "20ms"})
+    purger = Purger(origin, edge)
+    dice = random.Random(5)
+
+    for kill in range(max(3, KILLS // 2)):
         over = threading.Event()
-        threads = [threading.Thread(target=work, args=(over,), daemon=True)
-                   for work in (read_all, read_all, purge_all)]
+        threads = [threading.Thread(target=purger.read, args=(over,), daemon=True) for _ in range(3)]
+        threads.append(threading.Thread(target=purger.run, args=(over, kill), daemon=True))
         for thread in threads:
             thread.start()
-        edge.wait_for(purges=10, store_puts=3)
+        edge.wait_for(purges=dice.randrange(5, 40), store_puts=3)
         edge.kill()
         over.set()
         for thread in threads:
             thread.join()
         edge.start()
-        assert int(edge.get("/v").body) >= state["acknowledged"]
+        for _ in range(2):
+            for i, least in enumerate(purger.acknowledged):
+                assert int(edge.get(f"/v{i}/").body) >= least
+            edge.wait_until(lambda: edge.admin("GET", "/readyz").status == 200, "the index is whole")
+    assert purger.purges > 3 * KILLS // 2
