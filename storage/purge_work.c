@@ -216,7 +216,7 @@ count_chain(struct purge_set *set, struct purge_entry *entry, uint64_t birth, bo
             touch(set, entry);
         }
         if (entry->what.soft == (verdict == STORE_PURGED_SOFT) &&
-            (*best == NULL || entry->what.seq < (*best)->what.seq))
+            (*best == NULL || entry->what.id < (*best)->what.id))
             *best = entry;
     }
 }

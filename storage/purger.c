@@ -166,7 +166,8 @@ purger_start(struct store *store)
     if (pthread_create(&p->thread, NULL, purger_main, p) != 0)
         return ERR_SYSTEM;
     p->started = true;
-    writer_wake_soon(store); /* to what the log had */
+    if (atomic_load_explicit(&store->purges.has_fresh, memory_order_acquire))
+        writer_wake_soon(store); /* the log had something */
     return OK;
 }
 

@@ -380,6 +380,107 @@ an_acknowledged_purge_outlives_kill(void **state)
     (void)help_check(fixture->store);
 }
 
+/* Objects count once for each call that names them, and go by the oldest. */
+static void
+states_tell_matched_removed_and_marked(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_purge both[] = {{STORE_PURGE_LABEL, false, 11, SLICE_NONE},
+                                       {STORE_PURGE_PREFIX, false, 0, SLICE("site/b")}};
+    const struct store_purge soft = {STORE_PURGE_LABEL, true, 22, SLICE_NONE};
+    struct store_purge_status first, second, marks;
+    uint64_t ids[3];
+
+    put_all(fixture->store);
+    assert_int_equal(store_purge(fixture->store, both, 2, (struct store_done){0}, &ids[0]), OK);
+    assert_int_equal(store_purge(fixture->store, &soft, 1, (struct store_done){0}, &ids[1]), OK);
+    (void)help_purge(fixture->store, both, 1, &ids[2]);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        (void)help_purge_finish(fixture->store, ids[i]);
+    assert_int_equal(store_purge_status(fixture->store, ids[0], &first), OK);
+    assert_int_equal(store_purge_status(fixture->store, ids[1], &marks), OK);
+    assert_int_equal(store_purge_status(fixture->store, ids[2], &second), OK);
+    assert_int_equal(first.matched, 3); /* a/1, b/1 by both of its rows, b/2 */
+    assert_int_equal(first.removed, 3);
+    assert_int_equal(first.marked, 0);
+    assert_false(first.soft);
+    assert_true(marks.soft);
+    assert_int_equal(marks.matched, 2);
+    assert_int_equal(marks.marked, 2);
+    assert_int_equal(marks.removed, 0);
+    assert_true(second.matched == 2 || second.matched == 0); /* 0: the first was quicker */
+    assert_int_equal(second.removed, 0);
+    assert_true(first.began_ms > 0 && first.ended_ms >= first.began_ms);
+}
+
+/* Killed with purges at work: they go on under their ids; those that ended are not known. */
+static void
+purges_at_work_are_known_after_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_purge purge = {STORE_PURGE_LABEL, false, 11, SLICE_NONE};
+    struct store_purge_status work;
+    uint64_t id = 0, ended, last;
+    int pipes[2], status;
+    pid_t child;
+
+    put_all(fixture->store);
+    (void)help_purge(fixture->store, &purge, 1, &ended);
+    (void)help_purge_finish(fixture->store, ended);
+    put_all(fixture->store);
+    close_fixture(fixture);
+    assert_int_equal(pipe(pipes), 0);
+    child = fork();
+    if (child == 0) {
+        struct store *store = help_open(fixture->path, 64 * MIB);
+
+        (void)help_purge(store, &purge, 1, &id);
+        (void)write(pipes[1], &id, sizeof(id));
+        (void)kill(getpid(), SIGKILL);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(read(pipes[0], &id, sizeof(id)), sizeof(id));
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+    fixture->store = help_open(fixture->path, 64 * MIB);
+    fixture->reader = help_reader(fixture->store);
+    assert_true(id > ended);
+    assert_int_equal(store_purge_status(fixture->store, id, &work), OK);
+    assert_int_equal(help_purge_finish(fixture->store, id), 2);
+    assert_int_equal(store_purge_status(fixture->store, ended, &work), ERR_NOT_FOUND);
+    (void)help_purge(fixture->store, &purge, 1, &last);
+    assert_true(last > id); /* no id comes twice */
+}
+
+/* As many names as may be at work, then no more until they are seen to. */
+static void
+names_at_work_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct store_purge purges[4096];
+    uint64_t id = 0, last = 0;
+    unsigned taken = 0;
+    enum err rc = OK;
+
+    for (size_t i = 0; i < ARRAY_LEN(purges); i++)
+        purges[i] = (struct store_purge){STORE_PURGE_LABEL, i % 2 == 0, i + 1, SLICE_NONE};
+    put_all(fixture->store);
+    for (; rc == OK && taken < 1000; taken++) {
+        last = id;
+        rc = store_purge(fixture->store, purges, ARRAY_LEN(purges), (struct store_done){0}, &id);
+    }
+    assert_int_equal(rc, ERR_LIMIT);
+    assert_true(taken > 65536 / 4096);
+    (void)help_purge_finish(fixture->store, last);
+    assert_int_equal(
+        store_purge(fixture->store, purges, ARRAY_LEN(purges), (struct store_done){0}, &id), OK);
+    (void)help_purge_finish(fixture->store, id);
+    assert_int_equal(help_count(fixture->reader, "site/a/2", NULL), 0); /* 22 */
+    assert_int_equal(help_count(fixture->reader, "site/b/1", NULL), 1); /* 11: softly */
+    assert_int_equal(help_count(fixture->reader, "site/b/2", NULL), 1); /* nothing names it */
+}
+
 static void
 too_many_rows_are_refused(void **state)
 {
@@ -408,6 +509,9 @@ main(void)
         T(many_objects_are_swept),
         T(a_soft_purge_holds_all_through_a_section),
         T(an_acknowledged_purge_outlives_kill),
+        T(states_tell_matched_removed_and_marked),
+        T(purges_at_work_are_known_after_a_kill),
+        T(names_at_work_are_bounded),
         T(too_many_rows_are_refused),
     };
 
