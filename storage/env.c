@@ -18,7 +18,8 @@ enum {
     PATH_LEN = 4096,
     LOCK_SLOT_LEN = 64, /* of a reader, in LMDB's lock file */
     LOCK_HEAD_SLOTS = 3,
-    SPARE_PAGES = 4096 /* for evicting from a file that is too long */
+    UNWRITTEN_PAGES_MAX = 65536, /* at the end of a file, allocated and freed at once */
+    SPARE_PAGES = 4096           /* for evicting from a file that is too long */
 };
 
 enum err
@@ -413,13 +414,25 @@ on_lmdb_assert(MDB_env *env, const char *what)
     mapfault_leave_mark(); /* LMDB aborts then */
 }
 
-/* LMDB maps no less than there is; deleting takes some pages more. */
+static uint64_t
+file_len(const struct env *env)
+{
+    struct stat st;
+    int fd;
+
+    return mdb_env_get_fd(env->mdb, &fd) == 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* LMDB maps no less than there is; deleting takes some pages more. A page count that is far beyond
+ * the file's end is no count. */
 static int
 map_all(struct env *env)
 {
     env->mapped_pages = env->map_pages;
     if (!env_is_too_long(env))
         return 0;
+    if (env_file_pages(env) > file_len(env) / RECORD_PAGE_LEN + UNWRITTEN_PAGES_MAX)
+        return MDB_CORRUPTED;
     env->mapped_pages = env_file_pages(env) + SPARE_PAGES;
     return mdb_env_set_mapsize(env->mdb, env->mapped_pages * RECORD_PAGE_LEN);
 }

@@ -22,8 +22,9 @@ enum { LARGE = 40, SMALL = 16, OBJECTS = 6000, BODY_LEN = 3000 };
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_wake = PTHREAD_COND_INITIALIZER;
 static int gate_permits = -1; /* commits to the new file that may go on; -1: all */
-static unsigned gate_waiting, gate_failures;
-static uint64_t disk_room_len; /* what statvfs says; 0: the truth */
+static unsigned gate_waiting;
+static atomic_uint gate_failures;
+static atomic_uint_fast64_t disk_room_len; /* what statvfs says; 0: the truth */
 
 static bool
 is_new_file(MDB_txn *txn)
