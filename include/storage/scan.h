@@ -5,7 +5,7 @@
 #include "storage/index.h"
 
 enum {
-    SCAN_THREADS = 12,
+    SCAN_THREADS = 24,
     SCAN_RANGE_IDS = 4096,
     SCAN_AHEAD = 64 /* ranges found and not merged */
 };
