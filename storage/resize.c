@@ -449,9 +449,10 @@ settle_some(struct store *store)
 
 /* --- the end --- */
 
-/* The store's own records, with the new file's name. */
+/* Some of the store's own records, and with the last of them the header, with the new file's name.
+ */
 static int
-write_header(struct store *store)
+write_own(struct store *store, bool *out_whole)
 {
     struct resize *resize = &store->resize;
     uint64_t store_id = resize->to.header.store_id;
@@ -461,14 +462,13 @@ write_header(struct store *store)
     if (rc != 0)
         return rc;
     rc = settle_id(copy, 0);
-    if (rc == 0 && is_spent(copy))
-        rc = MDB_TXN_FULL; /* more purges at work than there may be */
-    resize->to.header = store->env.header;
-    resize->to.header.store_id = store_id;
-    if (rc == 0)
+    *out_whole = !is_spent(copy);
+    if (rc == 0 && *out_whole) {
+        resize->to.header = store->env.header;
+        resize->to.header.store_id = store_id;
         rc = env_put_header(&resize->to, copy->to);
-    rc = end_copy(copy, rc);
-    return rc == 0 ? mdb_env_sync(resize->to.mdb, 1) : rc;
+    }
+    return end_copy(copy, rc);
 }
 
 /* Readers are let out, as when a store begins anew, but what the index names is in the new file. */
@@ -503,18 +503,19 @@ finish(struct writer *w)
 {
     struct store *store = w->store;
     struct resize *resize = &store->resize;
-    bool is_end = false;
+    bool is_end = false, is_whole = false;
     int rc = 0;
 
     while (rc == 0 && !is_end)
         rc = copy_some(store, &is_end);
     while (rc == 0 && resize->touched_n > 0)
         rc = settle_some(store);
+    while (rc == 0 && !is_whole)
+        rc = write_own(store, &is_whole);
     if (rc == 0)
-        rc = write_header(store);
-    if (rc != 0)
-        return rc;
-    rc = switch_over(w);
+        rc = mdb_env_sync(resize->to.mdb, 1);
+    if (rc == 0)
+        rc = switch_over(w);
     if (rc != 0)
         return rc;
     LOG(INFO, store, "text=\"the store is smaller now\" objects=%llu file=%llu took_ms=%llu",
