@@ -228,7 +228,7 @@ queue_take(struct writer *w)
 
     (void)pthread_mutex_lock(&w->lock);
     wait_for_work(w);
-    if (!w->news || queue_has_work(w) || sleep_until(w, queue_now_ms()) == 0)
+    if (queue_has_work(w) || sleep_until(w, queue_now_ms()) == 0) /* else nothing is due yet */
         take_ops(w);
     w->urgent = w->news = false;
     w->soon_ms = 0;
