@@ -361,6 +361,7 @@ begin_attempt(struct writer *w)
     w->changes_n = w->claims_n = 0;
     memset(&w->round, 0, sizeof(w->round));
     w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = w->index_evicted_n = 0;
+    w->freed_n = 0;
     w->free_left = w->store->env.map_pages / FREE_MAP_PART;
     if (w->free_left > FREE_PAGES_MAX)
         w->free_left = FREE_PAGES_MAX;

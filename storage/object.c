@@ -136,6 +136,7 @@ object_delete_some(struct writer *w, uint64_t oid, bool *out_all)
             rc = mdb_cursor_del(w->cursor, 0);
         w->wrote |= rc == 0;
         w->free_left -= w->free_left < pages ? w->free_left : pages;
+        w->freed_n += pages;
     }
     *out_all = false;
     return rc;

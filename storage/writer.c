@@ -175,9 +175,31 @@ committed(struct writer *w)
     w->pause_until_ms = 0;
 }
 
+static uint64_t
+now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* How long everybody who waits for the writer may have to, and whether deleting is bounded. */
+static void
+note_txn(struct writer *w, uint64_t took_us)
+{
+    if (took_us > w->longest_us)
+        w->longest_us = took_us;
+    if (w->freed_n > w->most_freed_n)
+        w->most_freed_n = w->freed_n;
+    STAT_SET(store_txn_us_max, w->longest_us);
+    STAT_SET(store_txn_freed_max, w->most_freed_n);
+}
+
 int
 writer_attempt(struct writer *w, int (*run)(struct writer *w))
 {
+    uint64_t began_us = now_us();
     int more, rc = mdb_txn_begin(w->store->env.mdb, NULL, 0, &w->txn);
 
     if (rc != 0)
@@ -192,6 +214,7 @@ writer_attempt(struct writer *w, int (*run)(struct writer *w))
         batch_undo(w);
         return rc;
     }
+    note_txn(w, now_us() - began_us);
     if (more == BATCH_MORE_ROOM) {
         batch_apply(w);
         return more;

@@ -133,6 +133,7 @@ struct writer {
     struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
     uint64_t index_evicted_n; /* of evicted_n, for the index's memory alone */
+    uint64_t freed_n;         /* pages of pieces that were freed */
     uint64_t free_left;       /* pages that may still be freed */
     bool wrote;               /* there is something to commit */
     size_t swept_n;           /* chunks */
@@ -140,7 +141,8 @@ struct writer {
     bool sweep_ended;         /* by this transaction */
 
     /* the thread's: what lasts */
-    struct list puts; /* with pieces stored and no record */
+    uint64_t longest_us, most_freed_n; /* of all transactions */
+    struct list puts;                  /* with pieces stored and no record */
     uint64_t puts_pages;
     struct doomed *doomed;
     size_t doomed_n, doomed_cap;
