@@ -77,13 +77,14 @@ begin_slices(struct request *req, const struct lookup_finding *finding,
 enum deliver_start
 request_check_start(struct request *req)
 {
-    struct store_reader *reader = proxy_read(req->proxy);
+    bool hurried = LIKELY(req->cold_n <= WARMING_TRIES_MAX);
     enum deliver_start start;
 
-    if (UNLIKELY(req->cold_n > WARMING_TRIES_MAX))
-        store_reader_hurry(reader, false);
+    if (!hurried)
+        store_reader_hurry(proxy_read(req->proxy), false);
     start = deliver_verify(&req->deliver, &req->cold);
-    store_reader_hurry(reader, true);
+    if (!hurried)
+        store_reader_hurry(proxy_read(req->proxy), true);
     if (UNLIKELY(start != DELIVER_RIGHT)) {
         req->extra_len = 0;
         req->detail = REASON_STORED;
