@@ -104,6 +104,17 @@ purge_rows(struct request *req, struct store_purge *rows, size_t *out_n)
     return *out_n > 0 ? OK : ERR_SYNTAX;
 }
 
+static enum step
+refuse(struct request *req, enum err rc)
+{
+    if (rc != ERR_LIMIT)
+        return request_answer_error(req, rc, err_text(rc));
+    reply_local(req, 503, "application/json", SLICE("Retry-After: 1\r\n"),
+                SLICE("{\"status\":\"refused\",\"hint\":\"too many purges are at work; try again in "
+                      "a moment\"}\n"));
+    return request_goto(req, REQUEST_REPLY);
+}
+
 enum step
 request_on_purge(struct request *req)
 {
@@ -134,7 +145,7 @@ request_on_purge(struct request *req)
                      &job->id);
     if (rc != OK) {
         mem_free(job);
-        return request_answer_error(req, rc, err_text(rc));
+        return refuse(req, rc);
     }
     req->purge = job;
     return STEP_WAIT;

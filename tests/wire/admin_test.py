@@ -154,6 +154,41 @@ def test_brinkctl_purges_of_every_kind(origin, edge):
     assert json.loads(done.stdout)["soft"] is True
 
 
+def test_brinkctl_waits_until_a_purge_is_done(origin, edge):
+    """It prints id, state, what it matched and what became of that, and the time it took."""
+    address = ("--admin", f"127.0.0.1:{edge.admin_port}")
+    for n in range(3):
+        origin.serve(f"/a{n}", 200, {**FRESH, "Surrogate-Key": "red"}, b"hello")
+        edge.get(f"/a{n}")
+    edge.wait_stored(3)
+    for words, member in ((["--tag", "red", "--soft"], "marked"), (["http://site.test/a0"], "removed"),
+                          (["--prefix", "site.test/a1"], "removed"), (["--host", "site.test"], "removed"),
+                          (["--everything"], "removed")):
+        matched = {"--tag": 3, "--everything": 0}.get(words[0], 1)
+        done = run_tool("brinkctl", *address, "purge", *words, "--wait")
+        assert done.returncode == 0, done.stderr
+        lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
+        number = lines["purge"].split(",")[0]
+        assert lines["state"] == "done"
+        assert lines["matched"].startswith(f"{matched} stored object")
+        assert lines[member].startswith(f"{matched} stored object")
+        assert lines["time"].endswith(" s")
+        again = run_tool("brinkctl", *address, "--json", "purge", "--status", number, "--wait")
+        told = json.loads(again.stdout)
+        assert (told["id"], told["state"], told[member]) == (int(number), "done", matched)
+        assert told["ended_ms"] - told["began_ms"] == told["duration_ms"]
+        edge.expect_stats(store_objects={"--tag": 3, "http://site.test/a0": 2, "--prefix": 1}.get(
+            words[0], 0))
+
+
+def test_brinkctl_tells_of_unknown_purges(edge):
+    address = ("--admin", f"127.0.0.1:{edge.admin_port}")
+    done = run_tool("brinkctl", *address, "purge", "--status", "99", "--wait")
+    assert done.returncode == 1 and "no purge of this id" in done.stderr
+    for words in (["--status"], ["--status", "x"], ["--status", "1", "--soft"], ["--wait"]):
+        assert run_tool("brinkctl", *address, "purge", *words).returncode == 2, words
+
+
 def test_brinkctl_refuses_two_kinds(edge):
     address = ("--admin", f"127.0.0.1:{edge.admin_port}")
     for words in (["--tag", "a", "--host", "b"], ["--everything", "a"], ["--frob"], ["--tag"]):
