@@ -164,7 +164,8 @@ note_bad_record(struct run *run, uint64_t oid, struct slice value)
 
 /* --- objects --- */
 
-/* The next record after *oid, into *out. ERR_NOT_FOUND: no more. The section is open. */
+/* The next record after *oid, into *out. The section is open. ERR_NOT_FOUND: no more;
+ * ERR_STORE_CORRUPT: the tree itself is damaged. */
 static enum err
 next_record(struct run *run, uint64_t *oid, struct slice *out)
 {
@@ -173,11 +174,15 @@ next_record(struct run *run, uint64_t *oid, struct slice *out)
     for (;;) {
         MDB_val name = {sizeof(key), &key}, value;
         int rc = mdb_cursor_get(run->reader->cursor, &name, &value, MDB_SET_RANGE);
+        uint64_t found;
 
         if (rc != 0)
             return env_err(rc);
         ahead_see(&run->ahead, name.mv_data);
-        memcpy(&key, name.mv_data, sizeof(key));
+        memcpy(&found, name.mv_data, sizeof(found));
+        if (name.mv_size != sizeof(found) || found < key)
+            return ERR_STORE_CORRUPT; /* it would go on for ever */
+        key = found;
         *oid = key >> RECORD_PIECE_BITS;
         *out = slice_of(value.mv_data, value.mv_size);
         if ((key & RECORD_PIECE) == RECORD_PIECE)

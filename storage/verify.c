@@ -138,9 +138,9 @@ verify_report_piece(struct store *store, const struct store_source *source, uint
         return;
     STAT_INC(store_bad_pieces);
     LOG(WARN, store_damage,
-        "text=\"a piece of a body is not what was stored; the object is dropped\" oid=%llu "
-        "piece=%u",
-        (unsigned long long)source->oid, piece);
+        "text=\"a piece of a body is not what was stored; %s\" oid=%llu piece=%u",
+        indexed ? "the object is dropped" : "it is not sent", (unsigned long long)source->oid,
+        piece);
     if (indexed)
         drop(store, source->slot, source->oid);
 }

@@ -283,7 +283,7 @@ enum store_check_state {
     STORE_CHECK_RUNNING,
     STORE_CHECK_DONE,
     STORE_CHECK_STOPPED,
-    STORE_CHECK_FAILED /* the file was set aside under it, or memory is out: `rc` */
+    STORE_CHECK_FAILED /* the file was set aside under it, its tree is damaged, no memory: `rc` */
 };
 
 struct store_check {

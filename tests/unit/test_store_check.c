@@ -244,6 +244,54 @@ a_check_of_a_busy_store(void **state)
     assert_true(i > 10);
 }
 
+/* The first key of a leaf in the middle becomes one that lies far before. */
+static void
+disorder(const char *path)
+{
+    enum { HEADER_LEN = 16, NODE_LEN = 8, FLAGS_AT = 10, LOWER_AT = 12, LEAF = 2 };
+    char name[300], page[4096];
+    uint64_t off = 0;
+    unsigned n = 0;
+    int fd;
+
+    (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
+    fd = open(name, O_RDWR);
+    assert_true(fd != -1);
+    for (; pread(fd, page, sizeof(page), (off_t)off) == (ssize_t)sizeof(page);
+         off += sizeof(page)) {
+        uint64_t key, low = (1ULL << 20) + 5;
+        uint16_t flags, lower, at;
+
+        memcpy(&flags, page + FLAGS_AT, sizeof(flags));
+        memcpy(&lower, page + LOWER_AT, sizeof(lower));
+        memcpy(&at, page + HEADER_LEN, sizeof(at));
+        if (flags != LEAF || lower <= HEADER_LEN || at > sizeof(page) - NODE_LEN - sizeof(key))
+            continue;
+        memcpy(&key, page + at + NODE_LEN, sizeof(key));
+        if (key >> 20 < 10 || key >> 20 > 20)
+            continue;
+        n++;
+        assert_int_equal(pwrite(fd, &low, sizeof(low), (off_t)(off + at + NODE_LEN)), 8);
+    }
+    (void)close(fd);
+    assert_true(n > 0);
+}
+
+/* Pages of LMDB's own have no checksum. A check of such a tree tells that it failed, and ends. */
+static void
+a_tree_out_of_order_ends_the_check(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_check check;
+
+    put_objects(fixture->store, 30, 1400); /* two in a leaf */
+    disorder(fixture->path);
+    assert_int_equal(store_check_start(fixture->store, 0), OK);
+    check = wait_for_end(fixture->store);
+    assert_int_equal(check.state, STORE_CHECK_FAILED);
+    assert_int_equal(check.rc, ERR_STORE_CORRUPT);
+}
+
 int
 main(void)
 {
@@ -254,6 +302,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_check_can_be_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_store_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_check_of_a_busy_store, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_tree_out_of_order_ends_the_check, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
