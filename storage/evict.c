@@ -15,7 +15,8 @@ enum {
     LOWEST_PERCENT = 50,
     STEP_PERCENT = 2,
     REWRITE_LEN_MAX = 256 << 10,
-    REWRITE_BATCH_PERCENT = 25, /* of a batch may be survivors */
+    REWRITE_TXN_PERCENT = 25,    /* of a batch are survivors in one transaction */
+    REWRITE_BATCH_PERCENT = 100, /* ... and in all that make room for it; more stay in place */
     UNITS_PER_PAGE = RECORD_PAGE_LEN / RECORD_ROOM_UNIT
 };
 
@@ -141,6 +142,10 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
         rc = object_kill(w, slot);
     w->rewritten_n++;
     w->rewritten_len += room_len(entry);
+    if (w->rewritten_for != w->batch_number)
+        w->rewritten_sum = 0;
+    w->rewritten_for = w->batch_number;
+    w->rewritten_sum += room_len(entry);
     return rc;
 }
 
@@ -201,7 +206,17 @@ may_rewrite(const struct writer *w, const struct index_entry *entry)
 {
     return !queue_names_key(w, entry->hash) &&
            room_len(entry) <= REWRITE_LEN_MAX + RECORD_PAGE_LEN &&
-           w->rewritten_len < w->batch_len * REWRITE_BATCH_PERCENT / 100;
+           w->rewritten_len < w->batch_len * REWRITE_TXN_PERCENT / 100;
+}
+
+/* Enough was written again in this transaction, and the next may write more: it is committed, so
+ * that nothing has to stay in place. What stays is an island in the free pages. */
+static bool
+must_commit_survivors(const struct writer *w)
+{
+    return w->rewritten_len != UINT64_MAX && w->rewritten_for == w->batch_number &&
+           w->rewritten_len >= w->batch_len * REWRITE_TXN_PERCENT / 100 &&
+           w->rewritten_sum < w->batch_len * REWRITE_BATCH_PERCENT / 100;
 }
 
 /* One step of a partition's hand. */
@@ -248,7 +263,7 @@ evict_until(struct writer *w, uint64_t used_max, uint64_t objects)
 
         if (!sieve_choose(&w->round, &w->store->index, &group))
             return BATCH_NO_ROOM;
-        if (w->free_left == 0)
+        if (w->free_left == 0 || must_commit_survivors(w))
             return BATCH_MORE_ROOM;
         rc = step(w, group);
         if (rc != 0)

@@ -18,7 +18,7 @@ enum {
     REOPEN_MS = 1000,
     RESERVE_PAGES = 256,
     SWEEP_REST_MAX_MS = 60000,
-    MAP_PER_BATCH = 32, /* freed pages are usable two commits later: 10 % must hold three */
+    MAP_PER_BATCH = 48, /* freed pages are usable two commits later: 10 % must hold three */
     BATCH_LEN_MIN = 128 << 10,
     BATCH_LEN_MAX = 8 << 20,
     MERGE_MAX = 4 /* ranges in a turn */

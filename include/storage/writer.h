@@ -129,7 +129,7 @@ struct writer {
     size_t changes_n, changes_cap;
     uint32_t *claims; /* entries marked as going by this transaction */
     size_t claims_n, claims_cap;
-    uint64_t rewritten_len; /* survivors' bytes */
+    uint64_t rewritten_len; /* survivors' bytes; UINT64_MAX: none are written again */
     struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
     uint64_t index_evicted_n; /* of evicted_n, for the index's memory alone */
@@ -157,6 +157,8 @@ struct writer {
     uint64_t pause_until_ms; /* what runs in the background failed: not before */
     uint64_t reopen_ms;      /* store->down: when to try again */
     char *scratch;           /* one full piece's value */
+    uint64_t rewritten_sum;  /* of all attempts for batch `rewritten_for` */
+    uint32_t rewritten_for;
     struct writer_end {
         uint64_t print;
         uint32_t batch;
