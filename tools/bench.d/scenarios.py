@@ -232,6 +232,7 @@ class LatencyUnderWrite(HitMany):
     body_len = 32768
     size_mb = 1024
     objects = 1000
+    fill_s = 1
     with_floor = False
     rounds_most = 3
     columns = (
@@ -284,7 +285,8 @@ class Restart(HitMany):
     size_mb = 1024
     with_floor = False
     rounds_most = 3
-    rest_s, patience_s = 2, 20
+    rest_s, answer_s, patience_s = 2, 20, 5
+    fill_s = 2
     columns = (
         ("first answer s", seconds("answers_s")),
         ("first hit s", seconds("hit_or_inf_s")),
@@ -308,14 +310,17 @@ class Restart(HitMany):
         """When it answers, and when from its store: each URL is asked for once, for asking stores."""
         answers_s = hit_s = None
         asked = 0
-        while hit_s is None and time.monotonic() < began + (answers_s or 0) + self.patience_s:
+        until = began + self.answer_s
+        while hit_s is None and time.monotonic() < until:
             try:
                 hit = server.get(f"/many/{asked + 1}")[2]
             except (OSError, http.client.HTTPException):
                 time.sleep(0.002)
                 continue
             asked += 1
-            answers_s = answers_s or time.monotonic() - began
+            if answers_s is None:
+                answers_s = time.monotonic() - began
+                until = time.monotonic() + self.patience_s
             if hit:
                 hit_s = time.monotonic() - began
             else:
