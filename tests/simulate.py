@@ -201,8 +201,8 @@ class Simulate(unittest.TestCase):
 
     def test_the_help_fits_a_screen(self):
         text = run("--help").stdout.splitlines()
-        self.assertLessEqual(len(text), 32)
-        self.assertLessEqual(max(map(len, text)), 100)
+        self.assertLessEqual(len(text), 24)
+        self.assertLessEqual(max(map(len, text)), 80)
 
 
 if __name__ == "__main__":

@@ -10,29 +10,29 @@
 enum { SIZES_MAX = 8, SHARES_MAX = 16, LOOK_EACH = 4096, REPORT_S = 5 };
 
 static const char usage[] =
-    "simulate [TRACE] [option...]\n"
+    "simulate [TRACE] [option...]: misses under the store's eviction, LRU and FIFO\n"
+    "TRACE: CSV as time,id,size,next (oracleGeneral); -: stdin; none: one is made.\n"
     "\n"
-    "Replays requests through the store's own eviction code, and through LRU and FIFO, and prints\n"
-    "miss ratios as a Markdown table. TRACE: lines of `time, object id, size, next access` (the\n"
-    "text form of oracleGeneral; the last is not needed); -: standard input; none: one is made.\n"
+    "  --columns 1,2,3     of TRACE: time, id, size; a fourth: the group\n"
+    "  --requests N        of a trace: at most; of a made one: 1000000\n"
+    "  --zipf 0.8          made: exponent of the law of popularity\n"
+    "  --objects 100000    made: that follow it\n"
+    "  --drift 0           made: so many objects it moves on with each request\n"
+    "  --one-hit 0.3       made: share of requests for what is asked for once\n"
+    "  --mix default       made: sizes, median 24 KB; small: 3 KB; or bytes for all\n"
+    "  --seed 1            made: the same number, the same trace\n"
     "\n"
-    "  --columns 1,2,3     where time, id and size are; a fourth: the group, for --shares\n"
-    "  --zipf 0.8          the made trace: exponent of the law\n"
-    "  --objects 100000    that follow it\n"
-    "  --drift 0           by so many objects the law moves on with each request\n"
-    "  --one-hit 0.3       share of requests for objects that are asked for once\n"
-    "  --mix default       sizes: small (median 3 KB), default (24 KB), or bytes for all alike\n"
-    "  --requests 1000000  made; of a file: at most (all)\n"
-    "  --seed 1            other numbers, other trace; the same number, the same one\n"
-    "\n"
-    "  --size 1%,10%       of the cache: bytes (64MB), or a share of all distinct objects' bytes\n"
-    "  --object-max 12.5%  larger ones are not stored: bytes, or a share of the cache\n"
+    "  --size 1%,10%       of the cache: bytes (64MB), or of all distinct objects'\n"
+    "  --object-max 12.5%  larger ones are not stored: bytes, or of the cache\n"
     "  --overhead 0        bytes of an object besides its body\n"
     "  --second-hit        store what is asked for a second time\n"
     "  --seen 1MB          memory for what was asked for\n"
-    "  --shares 1=20,2=30  percent of the cache for groups (made: 2 is what is asked for once)\n"
-    "  --reinsert          one more row: survivors of the hand go to the newest end\n"
-    "  --seconds 600       the longest\n";
+    "  --shares 1=20,2=30  percent for groups (made: 2 is what is asked for once)\n"
+    "  --reinsert          one more row: survivors go to the newest end\n"
+    "  --seconds 600       the longest\n"
+    "\n"
+    "Prints a Markdown table; progress goes to standard error. Exit: 0, or 1 when\n"
+    "TRACE or an option is wrong.\n";
 
 /* A size as it was given. */
 struct size {
@@ -230,7 +230,7 @@ take_option(struct options *options, int letter)
         (void)fputs(usage, stdout);
         exit(0);
     default:
-        exit(2);
+        exit(1); /* getopt said why */
     }
 }
 
