@@ -18,6 +18,7 @@ struct options {
     uint64_t laps, rounds;        /* of ingest; of purge-tag and restart */
     uint64_t touch_percent;       /* look-ups for each put of the feed */
     uint64_t seconds;             /* of latency's halves; the longest of ingest */
+    unsigned warm_threads;        /* of cold; 0: as many as the store likes */
     bool cold;                    /* restart, check: the page cache forgets the file first */
 };
 
@@ -116,5 +117,6 @@ int bench_purge_tag(const struct options *options);
 int bench_restart(const struct options *options);
 int bench_latency(const struct options *options);
 int bench_check(const struct options *options);
+int bench_cold(const struct options *options);
 
 #endif

@@ -23,6 +23,8 @@ static const char usage[] =
     "             --seconds 5 (each), --mix; fill's options\n"
     "  check      every object and page, as fast as it goes\n"
     "             --rounds 3, --cold; fill's options\n"
+    "  cold       look-ups of what is on disk alone, by the threads that wait for the disk\n"
+    "             fill's options\n"
     "\n"
     "  --size 1GB      of the store; as in brink.conf, powers of two\n"
     "  --seconds 240   ingest: the longest\n";
@@ -39,6 +41,7 @@ static const struct {
     {"restart", bench_restart, 3, 0, 1000000, 4ULL << 30},
     {"latency", bench_latency, 0, 5, 100000, 1ULL << 30},
     {"check", bench_check, 3, 0, 100000, 1ULL << 30},
+    {"cold", bench_cold, 0, 0, 40000, 1ULL << 30},
 };
 
 static uint64_t

@@ -16,7 +16,9 @@ open_store(struct stock *stock, const struct options *options, unsigned scan_wai
                                       .queue_max_len = QUEUE_LEN,
                                       .batch_ms = BATCH_MS,
                                       .readers_max = 16,
-                                      .scan_wait_ms = scan_wait_ms};
+                                      .scan_wait_ms = scan_wait_ms,
+                                      .warm_threads_n = options->warm_threads,
+                                      .warm_queue_max = UINT32_MAX};
     char why[512];
 
     stock->options = options;
