@@ -518,6 +518,8 @@ batch_undo(struct writer *w)
     for (size_t i = 0; i < w->doomed_n; i++)
         w->doomed[i].gone = false;
     purge_settle_end(&w->store->purges, false);
+    /* A header that is written before these are tried again must not say that they are done. */
+    w->store->env.header.purge_seq = w->store->purges.committed;
     w->changes_n = w->claims_n = 0;
     w->sweep_ended = false;
 }
