@@ -134,14 +134,14 @@ look_at(struct walk *walk, uint64_t oid, struct slice value, const struct purge_
 
     if (record_decode(value, oid, false, &record) != OK || (record.flags & RECORD_DEAD) != 0)
         return;
+    /* Without its hash: keys are not for the sweep. */
     subject = (struct purge_subject){.birth = record.birth,
-                                     .hash = store_hash(record.key),
                                      .key = record.key,
                                      .labels = record.labels,
                                      .labels_n = record.labels_n};
     if (table == NULL || purge_table_match(table, &subject) == STORE_NOT_PURGED)
         return;
-    walk->chunk->items[walk->chunk->n++] = (struct sweep_item){subject.hash, oid};
+    walk->chunk->items[walk->chunk->n++] = (struct sweep_item){store_hash(record.key), oid};
 }
 
 /* The value at or after walk->key. */
