@@ -269,7 +269,7 @@ purge_call_end(struct purge_set *set, struct purge_call **slot, enum err rc)
         list_remove(&call->job->link);
         mem_free(call->job);
     } else {
-        call->job->status.matched += matched;
+        call->job->status.matched += call->early ? 0 : matched;
         purge_job_put(set, call->job);
     }
     (void)pthread_mutex_unlock(&set->lock);

@@ -211,8 +211,8 @@ count_chain(struct purge_set *set, struct purge_entry *entry, uint64_t birth, bo
         if (entry->what.soft && is_soft)
             continue;
         if (entry->job->stamp != set->stamp) {
-            entry->job->stamp = set->stamp;     /* a call counts an object once */
-            entry->matched_n += !is_key(entry); /* those were counted when it came */
+            entry->job->stamp = set->stamp;                     /* a call counts an object once */
+            entry->matched_n += !is_key(entry) || entry->early; /* else counted when it came */
             touch(set, entry);
         }
         if (entry->what.soft == (verdict == STORE_PURGED_SOFT) &&

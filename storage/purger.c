@@ -28,7 +28,15 @@ purger_wake(struct store *store)
     (void)pthread_mutex_unlock(&p->lock);
 }
 
-/* A purge of keys waits for the whole index: its count is exact. */
+/* It holds, but how many objects it names is not known before the index is whole. */
+static void
+mark_early(struct purge_call *call)
+{
+    call->early = true;
+    LIST_FOREACH (&call->entries, link)
+        CONTAINER_OF(link, struct purge_entry, link)->early = true;
+}
+
 static void
 take_calls(struct purger *p, struct list *calls)
 {
@@ -36,13 +44,13 @@ take_calls(struct purger *p, struct list *calls)
     size_t rows_n = 0;
 
     LIST_FOREACH (&p->calls, link) {
-        const struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
+        struct purge_call *call = CONTAINER_OF(link, struct purge_call, link);
 
-        if (call->has_keys && !ready)
-            continue;
         if (rows_n >= PURGE_ROWS_MAX)
             break;
         rows_n += call->entries_n;
+        if (!ready)
+            mark_early(call);
         list_remove(link);
         list_push(calls, link);
     }

@@ -427,7 +427,7 @@ store_close(struct store **slot)
         return;
     ASSERT_TAG(store, STORE_TAG);
     check_fini(&store->check);
-    purger_stop(store); /* the scan goes on until then: a purge may wait for it */
+    purger_stop(store);
     writer_stop(store);
     sweep_stop(&store->sweep);
     scan_fini(&store->scan); /* its threads may still be about to wake the writer */

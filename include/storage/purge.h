@@ -50,6 +50,7 @@ struct purge_entry {
     uint64_t name;
     uint32_t piece; /* its record is at record_key(0, piece); 0: it has none */
     bool sweeping;
+    bool early; /* it came before the index was whole: keys are counted when they are found */
     uint64_t matched_n, removed_n; /* by this transaction */
     struct store_hash hash;        /* of a key */
     struct record_purge what;      /* with the counts that are committed */
@@ -64,6 +65,7 @@ struct purge_call {
     uint64_t seq;     /* when it is admitted */
     uint64_t matched; /* by rows of keys */
     bool has_keys;
+    bool early; /* `matched` is what was found so far, and counted again when all is */
     size_t entries_n;
     struct list entries; /* until it is admitted */
 };

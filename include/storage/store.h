@@ -246,7 +246,8 @@ struct store_purge {
 };
 
 /* All of them at once. When `done` runs they are on disk and no reader finds what they name; n =
- * stored objects that STORE_PURGE_KEY rows matched. That is in a time which depends neither on how
+ * stored objects that STORE_PURGE_KEY rows matched (of those found so far, while the index is not
+ * whole: the state counts all). That is in a time which depends neither on how
  * many objects match nor on what the writer is busy with. What they match is removed in the
  * background: ask by the id. ERR_NOMEM; ERR_LIMIT when too many purges are still at work. */
 MUST_USE enum err store_purge(struct store *store, const struct store_purge *purges,

@@ -520,7 +520,7 @@ failed_allocations_end_one_call(void **state)
     help_remove_folder(path);
 }
 
-/* Acknowledged purges of keys are exact even when they come before the index is whole. */
+/* Purges of keys are exact in the end even when they come before the index is whole. */
 static void
 a_purge_during_the_scan_is_exact(void **state)
 {
@@ -547,9 +547,10 @@ a_purge_during_the_scan_is_exact(void **state)
     (void)snprintf(why, sizeof(why), "%s/index.save", path);
     assert_int_equal(unlink(why), 0); /* as after a crash */
     assert_int_equal(store_open(&settings, &store, why, sizeof(why)), OK);
-    assert_int_equal(help_purge(store, purges, 3, &id), 2);
-    assert_true(store_is_ready(store));
+    assert_in_range(help_purge(store, purges, 3, &id), 0, 2); /* found so far */
     reader = help_reader(store);
+    assert_int_equal(help_count(reader, "scan/7", NULL), 0);
+    assert_true(store_wait_ready(store, 20000));
     assert_int_equal(help_count(reader, "scan/7", NULL), 0);
     assert_int_equal(help_count(reader, "scan/8", NULL), 1);
     store_reader_free(&reader);

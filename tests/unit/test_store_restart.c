@@ -438,6 +438,94 @@ what_is_stored_meanwhile_counts(void **state)
 }
 
 static void
+fill_for_purges(const char *path)
+{
+    static const uint64_t label = 5;
+    struct store *store = help_open(path, 16 * MIB);
+
+    put(store, "key", 3000, 0);
+    put(store, "pre/fix", 3000, 0);
+    put(store, "soft", 3000, 0);
+    put(store, "kept", 3000, 0);
+    assert_int_equal(
+        help_put(store,
+                 &(struct help_object){
+                     .key = "label", .body_len = 3000, .labels = &label, .labels_n = 1},
+                 NULL),
+        OK);
+    put_range(store, 0, 300, 3000);
+}
+
+static void
+assert_purged(struct store *store)
+{
+    struct store_reader *reader = help_reader(store);
+    struct store_object found;
+
+    assert_int_equal(help_count(reader, "key", NULL), 0);
+    assert_int_equal(help_count(reader, "pre/fix", NULL), 0);
+    assert_int_equal(help_count(reader, "label", NULL), 0);
+    assert_int_equal(help_count(reader, "soft", &found), 1);
+    assert_true(found.soft_purged);
+    assert_int_equal(help_count(reader, "kept", &found), 1);
+    assert_false(found.soft_purged);
+    store_reader_free(&reader);
+}
+
+/* Acknowledged at once, purges hold for what is found later, and after another kill. */
+static void
+purge_and_die(const char *path)
+{
+    static const struct store_purge purges[] = {
+        {.kind = STORE_PURGE_KEY, .text = SLICE("key")},
+        {.kind = STORE_PURGE_KEY, .soft = true, .text = SLICE("soft")},
+        {.kind = STORE_PURGE_PREFIX, .text = SLICE("pre/")},
+        {.kind = STORE_PURGE_LABEL, .label = 5}};
+    struct store *store;
+
+    hold(true);
+    store = open_at_once(path, 16 * MIB);
+    (void)help_purge(store, purges, ARRAY_LEN(purges), NULL);
+    if (was_scanned(store) && !store_is_ready(store))
+        return;
+    fail_msg("the scan was not held"); /* the child ends by itself then */
+}
+
+static void
+purges_hold_for_what_is_found_later(void **state)
+{
+    struct store_purge again = {.kind = STORE_PURGE_KEY, .text = SLICE("kept")};
+    struct store_reader *reader;
+    struct store *store;
+    char path[256];
+    uint64_t id;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    killed_after(fill_for_purges, path);
+    killed_after(purge_and_die, path);
+    store = open_at_once(path, 16 * MIB);
+    assert_true(store_wait_ready(store, 20000));
+    assert_purged(store);
+    assert_int_equal(count_range(store, 0, 300, 1), 300);
+    store_close(&store);
+    killed_after(look_and_write, path);
+    hold(true);
+    store = open_at_once(path, 16 * MIB);
+    assert_int_equal(help_purge(store, &again, 1, &id), 0); /* while nothing is known yet */
+    reader = help_reader(store);
+    assert_int_equal(help_count(reader, "kept", NULL), 0);
+    hold(false);
+    assert_true(store_wait_ready(store, 20000));
+    assert_int_equal(help_count(reader, "kept", NULL), 0);
+    assert_int_equal(help_purge_finish(store, id), 1); /* the count is exact in the end */
+    store_reader_free(&reader);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
+static void
 fill_full(const char *path)
 {
     struct store *store = help_open(path, 8 * MIB);
@@ -500,6 +588,7 @@ main(void)
         cmocka_unit_test(a_damaged_saved_index_is_not_used),
         cmocka_unit_test(what_is_doomed_is_saved_too),
         cmocka_unit_test(what_is_stored_meanwhile_counts),
+        cmocka_unit_test(purges_hold_for_what_is_found_later),
         cmocka_unit_test(a_full_store_waits_for_what_can_go),
         cmocka_unit_test(it_can_be_closed_meanwhile),
     };
