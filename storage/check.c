@@ -18,7 +18,9 @@ enum {
     COUNT_PAUSE_US = 500,
     PAUSE_MIN_US = 2000,     /* a shorter one is put off */
     BEHIND_MAX_US = 1000000, /* a slow disk's lost time is not made good beyond this */
-    LOST_MAX = 256
+    LOST_MAX = 256,
+    FILE_WAIT_US = 20000,
+    FILE_WAITS_MAX = 250 /* in all */
 };
 
 /* One check at work. */
@@ -27,6 +29,8 @@ struct run {
     struct check *check; /* NULL: on the caller's thread, and nobody can stop it */
     struct store_reader *reader;
     struct store_check found;
+    int64_t resets; /* of the store, when it began */
+    unsigned waits_n;
     uint64_t due_us;                   /* when what was read so far may have been read */
     uint64_t oid_first, oid_end;       /* what was stored when it began */
     struct ahead ahead;                /* along the leaves */
@@ -351,14 +355,37 @@ find_bounds(struct run *run)
     return rc;
 }
 
+/* There is no file at the moment. One of another size has the same objects under the same ids, so
+ * the check goes on in it; a store that began anew has none of them. */
+static enum err
+wait_for_file(struct run *run)
+{
+    while (run->waits_n++ < FILE_WAITS_MAX) {
+        enum err rc = pause_until(run, now_us() + FILE_WAIT_US);
+
+        if (rc != OK || stats_read(STAT_store_resets) != run->resets)
+            return rc != OK ? rc : ERR_STORE_IO;
+        if (!atomic_load_explicit(&run->store->down, memory_order_acquire))
+            return OK;
+    }
+    return ERR_STORE_IO;
+}
+
 static enum err
 check_objects(struct run *run)
 {
     uint64_t oid = 0;
     enum err rc = find_bounds(run);
 
-    while (rc == OK)
+    while (rc == OK) {
+        uint64_t before = oid;
+
         rc = check_object(run, &oid);
+        if (rc != ERR_STORE_IO)
+            continue;
+        rc = wait_for_file(run);
+        oid = before;
+    }
     return rc == ERR_NOT_FOUND ? flush_lost(run) : rc;
 }
 
@@ -421,6 +448,7 @@ run_all(struct run *run)
     if (rc != OK)
         return rc;
     run->due_us = now_us();
+    run->resets = stats_read(STAT_store_resets);
     rc = check_objects(run);
     if (rc == OK)
         rc = count_pages(run);

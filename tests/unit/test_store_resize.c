@@ -592,6 +592,37 @@ a_damaged_body_is_found_on_the_way(void **state)
     help_remove_folder(path);
 }
 
+/* It goes on in the new file. */
+static void
+a_check_lives_through_it(void **state)
+{
+    struct store_check check;
+    struct store *store;
+    char path[256];
+
+    (void)state;
+    make_large(path, sizeof(path));
+    resizes = stats_read(STAT_store_resizes);
+    gate_open(2);
+    store = open_at_once(path, SMALL * MIB);
+    gate_wait();
+    assert_int_equal(store_check_start(store, 10 * MIB), OK);
+    do
+        store_check_status(store, &check);
+    while (check.objects == 0);
+    gate_open(-1);
+    wait_smaller();
+    do {
+        (void)usleep(1000);
+        store_check_status(store, &check);
+    } while (check.state == STORE_CHECK_RUNNING);
+    assert_int_equal(check.state, STORE_CHECK_DONE);
+    assert_int_equal(check.bad, 0);
+    assert_int_equal(check.objects, store->index.live_n);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 int
 main(void)
 {
@@ -607,6 +638,7 @@ main(void)
         cmocka_unit_test(a_disk_without_room_begins_anew),
         cmocka_unit_test(a_copy_that_fails_is_tried_again),
         cmocka_unit_test(a_damaged_body_is_found_on_the_way),
+        cmocka_unit_test(a_check_lives_through_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
