@@ -44,7 +44,9 @@ struct fill_head {
 
 /* --- table: fills that others may join --- */
 
-MUST_USE enum err fill_table_new(struct store *store, uint64_t window_len, struct fill_table **out);
+/* `window_len`: the most memory of one fill; `memory_len`: of all together, 0: no bound. */
+MUST_USE enum err fill_table_new(struct store *store, uint64_t window_len, uint64_t memory_len,
+                                 struct fill_table **out);
 void fill_table_free(struct fill_table **slot); /* after store_close: no fill is left */
 
 /* The fill under way for this key and these fields of the site's key (cache/vary.h), or a new one
@@ -85,7 +87,8 @@ enum cache_reason fill_fate(struct fill *fill);
 /* --- the feeder --- */
 
 /* Deep copy; readers are woken. A head with a reason other than REASON_STORED gives up the put and
- * delists the fill. ERR_NOMEM. */
+ * delists the fill; so does one for whose body there is no memory (REASON_FILL_MEMORY in the
+ * copy). ERR_NOMEM. */
 MUST_USE enum err fill_publish(struct fill *fill, const struct fill_head *head);
 
 /* Before fill_publish, of one that is to be stored: under another key than it is known by here.

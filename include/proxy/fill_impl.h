@@ -1,7 +1,7 @@
 /* The inside of a fill. For src/proxy/fill*.c alone: fill_table.c holds the table and a fill's
  * life, fill.c the feeder's side, fill_read.c the readers'.
  *
- * blocks[] holds the body from block `first` on; all but the last are BLOCK_FULL_LEN long. The
+ * blocks[] holds the body from block `first` on; all but the last are block_len long. The
  * feeder alone writes behind body_len, so readers may look at what is below it without the lock
  * once they hold a reference to the block. */
 #ifndef BRINK_PROXY_FILL_IMPL_H
@@ -16,11 +16,20 @@
 
 #define FILL_TAG 0x66696c6cU
 
-enum { FILL_SHARDS = 64, FILL_BUCKETS = 8192, FILL_READ_BLOCKS_MAX = 8 };
+enum {
+    FILL_SHARDS = 64,
+    FILL_BUCKETS = 8192,
+    FILL_READ_BLOCKS_MAX = 8,
+    FILL_SMALL_LEN = 16384,             /* a block of a fill that found no memory */
+    FILL_SMALL_N = 2,                   /* such blocks at once */
+    FILL_PASS_LEN = 16 * BLOCK_FULL_LEN /* the window of what is not stored */
+};
 
 struct fill_table {
     struct store *store;
     uint64_t window_len;
+    uint64_t memory_max;
+    atomic_uint_fast64_t memory_len; /* of all fills: blocks, and what is reserved for firsts */
     pthread_mutex_t locks[FILL_SHARDS];
     struct list buckets[FILL_BUCKETS];
 };
@@ -44,7 +53,10 @@ struct fill {
     struct fill_head *head;
     struct block **blocks;
     size_t blocks_n, blocks_cap;
-    uint64_t first; /* number of blocks dropped before blocks[0] */
+    size_t block_len;    /* of all blocks but the last: BLOCK_FULL_LEN or FILL_SMALL_LEN */
+    uint64_t blocks_len; /* the memory of blocks */
+    uint64_t reserved_len, charged_len; /* of table->memory_len; charged: the larger of both */
+    uint64_t first;                     /* number of blocks dropped before blocks[0] */
     uint64_t body_len;
     struct list readers;
     struct store_put *put; /* kept after its end or refusal while what it holds may be read */
@@ -74,5 +86,16 @@ void fill_drop_block(struct fill *fill, size_t i);
 void fill_on_room_timer(struct loop_timer *timer);
 void fill_wake_feeder(struct fill *fill);          /* it waits for room, or goes on for nobody */
 uint64_t fill_stored_len(const struct fill *fill); /* what can be read from the store */
+
+/* --- fill_memory.c --- */
+
+/* Before the body: take the room of its first block. False: there is none; it goes on in small ones
+ * and cannot be stored. */
+bool fill_memory_begin(struct fill *fill, const struct fill_head *head);
+void fill_memory_end(struct fill *fill);              /* the body is there, or never will be */
+bool fill_memory_add(struct fill *fill, size_t len);  /* a block; false: it has to wait */
+void fill_memory_drop(struct fill *fill, size_t len); /* a block is gone */
+uint64_t fill_memory_window(const struct fill *fill); /* most of it at once */
+bool fill_memory_hurries(const struct fill *fill);    /* it runs short for all */
 
 #endif

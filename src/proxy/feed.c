@@ -89,7 +89,7 @@ feed_publish(struct feed *feed)
         feed_fail(feed, ERR_NOMEM, err_text(ERR_NOMEM));
         return;
     }
-    if (feed->pass && feed->head.reason == REASON_STORED)
+    if (feed->pass && fill_is_storing(feed->fill))
         fill_enlist(feed->fill); /* who comes before the commit shall find it */
     if (feed->ended)
         complete(feed);

@@ -8,7 +8,7 @@ enum { TRY_AGAIN_MS = 100 };
 void
 fill_drop_block(struct fill *fill, size_t i)
 {
-    STAT_ADD(fill_bytes, -(int64_t)fill->blocks[i]->cap);
+    fill_memory_drop(fill, fill->blocks[i]->cap);
     block_unref(&fill->blocks[i]);
 }
 
@@ -74,8 +74,13 @@ fill_publish(struct fill *fill, const struct fill_head *head)
     ASSERT(fill->state == FILL_WAITING && fill->head == NULL);
     fill->head = copy;
     fill->state = FILL_BODY;
+    if (!fill_memory_begin(fill, head) && storable) {
+        storable = false;
+        copy->reason = REASON_FILL_MEMORY;
+        cache_reason_count(REASON_FILL_MEMORY);
+    }
     if (!storable) {
-        fill->fate = head->reason;
+        fill->fate = copy->reason;
         fill->storing = false;
         store_put_release(&fill->put);
     }
@@ -150,7 +155,7 @@ drop_blocks(struct fill *fill) /* locked */
     uint64_t until = stored > passed ? stored : passed;
     size_t n = 0;
 
-    while (n < fill->blocks_n && (fill->first + n + 1) * BLOCK_FULL_LEN <= until)
+    while (n < fill->blocks_n && (fill->first + n + 1) * fill->block_len <= until)
         fill_drop_block(fill, n++);
     if (n == 0)
         return;
@@ -162,14 +167,15 @@ drop_blocks(struct fill *fill) /* locked */
 static bool
 window_used_up(const struct fill *fill) /* locked */
 {
-    return (uint64_t)fill->blocks_n * BLOCK_FULL_LEN >= fill->table->window_len;
+    return fill->blocks_len >= fill_memory_window(fill);
 }
 
-/* A block that fits the rest of the body when its length is known. */
+/* A block that fits the rest of the body when its length is known. ERR_LIMIT: others have all the
+ * memory for now. */
 static enum err
 add_block(struct fill *fill) /* locked */
 {
-    uint64_t left = BLOCK_FULL_LEN;
+    uint64_t left = fill->block_len;
     struct block *block;
 
     if (fill->blocks_n == fill->blocks_cap) {
@@ -183,12 +189,30 @@ add_block(struct fill *fill) /* locked */
     }
     if (fill->head != NULL && fill->head->has_length)
         left = fill->head->length - fill->body_len;
-    block = block_new(left < BLOCK_FULL_LEN ? (size_t)left : BLOCK_FULL_LEN);
-    if (block == NULL)
+    left = left < fill->block_len ? left : fill->block_len;
+    if (!fill_memory_add(fill, (size_t)left))
+        return ERR_LIMIT;
+    block = block_new((size_t)left);
+    if (block == NULL) {
+        fill_memory_drop(fill, (size_t)left);
         return ERR_NOMEM;
+    }
     fill->blocks[fill->blocks_n++] = block;
-    STAT_ADD(fill_bytes, block->cap);
     return OK;
+}
+
+/* A new block, in the place of older ones when there is no room for more. */
+static bool
+find_block(struct fill *fill) /* locked */
+{
+    enum err rc = window_used_up(fill) ? ERR_LIMIT : add_block(fill);
+
+    if (rc == ERR_LIMIT) {
+        drop_blocks(fill);
+        rc = window_used_up(fill) ? ERR_LIMIT : add_block(fill);
+    }
+    fill->starved = rc == ERR_LIMIT;
+    return rc == OK;
 }
 
 size_t
@@ -199,12 +223,8 @@ fill_room(struct fill *fill, char **out_room)
 
     (void)pthread_mutex_lock(&fill->lock);
     block = last_block(fill);
-    if (block == NULL || block->len == block->cap) {
-        if (window_used_up(fill))
-            drop_blocks(fill);
-        fill->starved = window_used_up(fill);
-        block = !fill->starved && add_block(fill) == OK ? last_block(fill) : NULL;
-    }
+    if (block == NULL || block->len == block->cap)
+        block = find_block(fill) ? last_block(fill) : NULL;
     if (block != NULL) {
         *out_room = block->data + block->len;
         room = block->cap - block->len;
@@ -263,7 +283,8 @@ store_full_block(struct fill *fill, struct block *block) /* locked */
     struct store_done done = {0};
     enum err rc;
 
-    if (!fill->hurried && fill->body_len - fill_stored_len(fill) >= fill->table->window_len / 2) {
+    if (!fill->hurried && (fill_memory_hurries(fill) ||
+                           fill->body_len - fill_stored_len(fill) >= fill->table->window_len / 2)) {
         fill->hurried = true;
         done = (struct store_done){on_piece_stored, fill_ref(fill)};
     }
@@ -339,6 +360,7 @@ end_feeding(struct fill *fill) /* locked */
     wake_free(&fill->room_wake);
     fill->room_loop = NULL;
     fill->starved = false;
+    fill_memory_end(fill);
 }
 
 static enum cache_reason

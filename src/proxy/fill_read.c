@@ -9,7 +9,7 @@
 static bool
 is_too_late(const struct fill *fill) /* locked */
 {
-    return fill->first * BLOCK_FULL_LEN > fill_stored_len(fill);
+    return fill->first * fill->block_len > fill_stored_len(fill);
 }
 
 enum err
@@ -90,8 +90,8 @@ collect(struct fill_reader *reader, struct iovec *iov, size_t iov_max) /* locked
     size_t n = 0;
 
     while (n < iov_max && n < FILL_READ_BLOCKS_MAX && off < fill->body_len) {
-        struct block *block = fill->blocks[off / BLOCK_FULL_LEN - fill->first];
-        size_t at = off % BLOCK_FULL_LEN;
+        struct block *block = fill->blocks[off / fill->block_len - fill->first];
+        size_t at = off % fill->block_len;
 
         iov[n++] = (struct iovec){block->data + at, block->len - at};
         reader->held[reader->held_n++] = block_ref(block);
@@ -115,7 +115,7 @@ static enum fill_next
 next_locked(struct fill_reader *reader, struct iovec *iov, size_t iov_max, size_t *out_n,
             uint64_t *out_oid, uint64_t *out_until)
 {
-    if (reader->off < reader->fill->first * BLOCK_FULL_LEN)
+    if (reader->off < reader->fill->first * reader->fill->block_len)
         return next_from_store(reader, out_oid, out_until);
     *out_n = collect(reader, iov, iov_max);
     if (*out_n > 0)

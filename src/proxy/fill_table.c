@@ -5,13 +5,16 @@
 #include "base/stats.h"
 
 enum err
-fill_table_new(struct store *store, uint64_t window_len, struct fill_table **out)
+fill_table_new(struct store *store, uint64_t window_len, uint64_t memory_len,
+               struct fill_table **out)
 {
     struct fill_table *table = mem_zalloc(sizeof(*table));
 
     if (table == NULL)
         return ERR_NOMEM;
     table->store = store;
+    table->memory_max = memory_len == 0 ? UINT64_MAX : memory_len;
+    atomic_init(&table->memory_len, 0);
     table->window_len = window_len < 4 * BLOCK_FULL_LEN ? 4 * BLOCK_FULL_LEN : window_len;
     for (size_t i = 0; i < FILL_SHARDS; i++)
         (void)pthread_mutex_init(&table->locks[i], NULL);
@@ -92,6 +95,7 @@ fill_new(struct fill_table *table, const struct store_key *key, struct slice key
     atomic_init(&fill->refs, 1);
     fill->table = table;
     fill->fate = REASON_STORED;
+    fill->block_len = BLOCK_FULL_LEN;
     list_init(&fill->link);
     if (key->text.len > 0)
         memcpy(fill + 1, key->text.ptr, key->text.len);
@@ -204,6 +208,7 @@ fill_free(struct fill *fill)
     store_put_release(&fill->put);
     for (size_t i = 0; i < fill->blocks_n; i++)
         fill_drop_block(fill, i);
+    fill_memory_end(fill);
     if (fill->head != NULL && fill->head->body_pin.store != NULL)
         store_unpin(&fill->head->body_pin);
     mem_free(fill->head);

@@ -45,7 +45,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
         return ERR_NOMEM;
     shared->store = store;
     shared->settings = settings;
-    rc = fill_table_new(store, settings->fill_window_len, &shared->fills);
+    rc =
+        fill_table_new(store, settings->fill_window_len, settings->fill_memory_len, &shared->fills);
     if (rc == OK)
         rc = unstorable_new(&shared->unstorable);
     if (rc == OK)

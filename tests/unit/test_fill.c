@@ -12,7 +12,12 @@
 #include "net/loop.h"
 #include "proxy/fill.h"
 
-enum { WINDOW_LEN = 16 * BLOCK_FULL_LEN, WAIT_TRIES = 4000, WAIT_STEP_US = 5000 };
+enum {
+    WINDOW_LEN = 16 * BLOCK_FULL_LEN,
+    MEMORY_LEN = 64 * BLOCK_FULL_LEN,
+    WAIT_TRIES = 4000,
+    WAIT_STEP_US = 5000
+};
 
 struct bench {
     char path[64];
@@ -38,7 +43,7 @@ set_up(void **state)
     settings.path = bench->path;
     assert_int_equal(store_open(&settings, &bench->store, why, sizeof(why)), OK);
     assert_int_equal(store_reader_new(bench->store, &bench->reader), OK);
-    assert_int_equal(fill_table_new(bench->store, WINDOW_LEN, &bench->table), OK);
+    assert_int_equal(fill_table_new(bench->store, WINDOW_LEN, MEMORY_LEN, &bench->table), OK);
     assert_int_equal(loop_new(&bench->loop), OK);
     *state = bench;
     return 0;
@@ -486,6 +491,55 @@ a_slow_reader_of_a_large_object_goes_on_from_the_store(void **state)
     fill_unref(&fill);
 }
 
+/* All the memory is taken by bodies that nobody reads on: the next is passed on in small blocks,
+ * whole and right, and gives back what it had. */
+static void
+a_fill_without_memory_passes_through(void **state)
+{
+    enum { LEN = 300000, MANY = MEMORY_LEN / WINDOW_LEN };
+    struct bench *bench = *state;
+    struct fill *taken[MANY], *fill = open_new(bench, "poor");
+    struct fill_reader *readers[MANY], *reader;
+    uint64_t off = 0, fed = 0;
+
+    for (unsigned i = 0; i < MANY; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "rich%u", i);
+        taken[i] = open_new(bench, key);
+        readers[i] = join(bench, taken[i]);
+        publish(taken[i], REASON_NO_STORE, false, 0);
+        assert_int_equal(feed(taken[i], 0, 2 * WINDOW_LEN), WINDOW_LEN);
+    }
+    reader = join(bench, fill);
+    publish(fill, REASON_STORED, true, LEN);
+    assert_int_equal(fill_head(fill)->reason, REASON_FILL_MEMORY);
+    assert_int_equal(fill_fate(fill), REASON_FILL_MEMORY);
+    assert_false(fill_is_storing(fill));
+    while (off < LEN) {
+        uint64_t step = feed(fill, fed, LEN - fed);
+
+        assert_true(step <= 32768);
+        fed += step;
+        assert_int_equal(drain(bench, reader, &off), FILL_NEXT_WAIT);
+        assert_int_equal(off, fed);
+    }
+    fill_finish(fill);
+    fill_leave(&reader);
+    fill_unref(&fill);
+    for (unsigned i = 0; i < MANY; i++) {
+        fill_finish(taken[i]);
+        fill_leave(&readers[i]);
+        fill_unref(&taken[i]);
+    }
+    fill = open_new(bench, "rich again");
+    publish(fill, REASON_STORED, true, LEN);
+    assert_true(fill_is_storing(fill));
+    feed_all(fill, LEN);
+    fill_finish(fill);
+    fill_unref(&fill);
+}
+
 int
 main(void)
 {
@@ -504,6 +558,7 @@ main(void)
         cmocka_unit_test_setup_teardown(who_joins_too_late_is_sent_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_of_a_large_object_goes_on_from_the_store,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_fill_without_memory_passes_through, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 """Every reason of include/cache/reason.def: what provokes it, and that Cache-Status (RFC 9211), the
 access log and the counters tell the same."""
 
+import contextlib
 import json
 import re
+import threading
 
 import pytest
 
@@ -244,6 +246,35 @@ def first_request(origin, edge):
 @scenario("STORE_BUSY", settings={"store.queue": "1MB", "fill_window": "64MB"})
 def store_busy(origin, edge):
     return answered(origin, edge, FRESH, body=b"x" * 8_000_000)
+
+
+@scenario("FILL_MEMORY", settings={"fill_memory": "1MB"})
+def fill_memory(origin, edge):
+    """A passed body that nobody reads has all of it."""
+    hogs = [edge.client(rcvbuf=4096) for _ in range(2)]
+    for i, hog in enumerate(hogs):
+        hog.send_request("GET", f"/hog{i}")
+        held = origin.next_request()
+        held.start(200, {"Cache-Control": "no-store"}, 64_000_000)
+        threading.Thread(target=pour, args=(held,), daemon=True).start()
+    edge.wait_for(fill_bytes=1_000_000)
+    client = edge.client()
+    client.send_request("GET", "/a")
+    answer = origin.next_request()
+    answer.start(200, FRESH, 200_000)
+    edge.wait_for(fill_memory=1)
+    for hog in hogs:  # their lines come first
+        hog.close()
+    edge.expect_stats(fills_open=1)
+    answer.send(b"x" * 200_000)
+    answer.finish()
+    return client.read_response()
+
+
+def pour(held):
+    with contextlib.suppress(OSError):
+        while True:
+            held.send(bytes(65536))
 
 
 @scenario("PURGED_MEANWHILE", logged="NOT_STORED")

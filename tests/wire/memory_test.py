@@ -1,0 +1,96 @@
+"""Floods of what takes memory: each bound holds while they last, everybody gets the right bytes, and
+afterwards it is as before.
+
+BRINK_LONG=1: more of everything.
+"""
+
+import os
+import threading
+
+import pytest
+
+import content
+from client import load
+from edge import sanitizers
+
+LONG = os.environ.get("BRINK_LONG") == "1"
+KIB = 1024
+MIB = 1024 * 1024
+FRESH = {"Cache-Control": "max-age=6000"}
+
+
+def check(target, response):
+    assert response.status == 200
+    assert response.body == content.body_of(target), f"wrong bytes for {target}"
+
+
+def generate(origin):
+    def answer(held):
+        chunked = "chunked" in held.target
+        fields = {"Cache-Control": "no-store"} if "unstored" in held.target else FRESH
+        held.reply(200, fields, content.body_of(held.target), chunked=chunked)
+
+    origin.serve_all(lambda target: target.startswith("/g/"), answer)
+
+
+class Gauges:
+    """The most that each was while it looked."""
+
+    def __init__(self, edge, *names):
+        self.edge = edge
+        self.most = dict.fromkeys([*names, "rss_kib"], 0)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        while not self.over.wait(0.02):
+            seen = {**self.edge.stats(), "rss_kib": self.edge.memory_kib()}
+            for name in self.most:
+                self.most[name] = max(self.most[name], seen[name])
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
+        return self.most
+
+
+def is_a_hit(edge, target):
+    response = edge.get(target)
+    check(target, response)
+    return response.cache_status.hit
+
+
+@pytest.mark.limit(300)
+def test_many_large_misses_with_slow_readers(origin, start_edge):
+    """fill_memory holds, what it has no room for passes through unstored, and nobody waits for ever."""
+    generate(origin)
+    edge = start_edge(origin=origin.url, store_size="64MB",
+                      settings={"fill_memory": "2MB", "fill_window": "1MB", "store.queue": "4MB"})
+    before = edge.memory_kib()
+    gauges = Gauges(edge, "fill_bytes", "store_queue_bytes", "fills_open")
+    readers = []
+
+    def ask(kinds, n):
+        for i in range(n):
+            target = content.path_of(6_000_000, f"{kinds[i % len(kinds)]}{len(readers)}")
+            for _ in range(1 + i % 2):  # some share a fetch
+                client = edge.client(rcvbuf=8192)
+                client.send_request("GET", target)
+                readers.append((target, client))
+
+    ask(["unstored", "unstored-chunked"], 40 if LONG else 4)
+    edge.wait_for(fill_bytes=1_900_000)  # all but the last blocks
+    ask(["length", "chunked", "unstored"], 100 if LONG else 9)
+    edge.wait_for(fill_memory=1)
+    for target, client in readers:  # one after the other: who comes late has waited long
+        check(target, client.read_response())
+    edge.expect_stats(fills_open=0, fill_bytes=0)
+    most = gauges.stop()
+    assert most["fills_open"] > 10
+    assert most["fill_bytes"] <= 2 * MIB + len(readers) * 32 * KIB
+    assert most["store_queue_bytes"] <= 4 * MIB
+    spare = 40 if sanitizers() else 12  # what is freed is not given back at once
+    assert most["rss_kib"] - before < (2 + 4 + spare) * KIB + len(readers) * 200
+    edge.wait_until(lambda: is_a_hit(edge, content.path_of(300_000, "after")), "a hit")
+    load(edge.port, [content.path_of(70_000, f"more{i}") for i in range(20)], check)
