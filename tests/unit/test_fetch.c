@@ -1720,7 +1720,8 @@ a_fetch_may_be_cancelled_at_any_time(void **state)
                                             TX("HTTP/1.1 200 OK\r\n"),
                                             {.act = SLEEP, .n = 25},
                                             TX("Content-Length: 9\r\n\r\nabc"),
-                                            {.act = SLEEP, .n = 100},
+                                            {.act = EXPECT, .text = GET_TEXT},
+                                            {.act = EXPECT_END}, /* by the cancelling */
                                             {.act = END}};
         struct owner *owner = fresh_owner();
 
