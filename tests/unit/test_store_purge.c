@@ -481,6 +481,117 @@ names_at_work_are_bounded(void **state)
     assert_int_equal(help_count(fixture->reader, "site/b/2", NULL), 1); /* nothing names it */
 }
 
+/* Every kind in one call, hard and soft: each object gets the worst that names it. */
+static void
+one_call_may_mix_kinds_hard_and_soft(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_purge purges[] = {
+        {STORE_PURGE_ALL, true, 0, SLICE_NONE},
+        {STORE_PURGE_KEY, true, 0, SLICE("site/a/2")},
+        {STORE_PURGE_LABEL, false, 11, SLICE_NONE},
+        {STORE_PURGE_PREFIX, true, 0, SLICE("site/")},
+    };
+    struct store_purge_status status;
+    unsigned soft;
+    uint64_t id;
+
+    put_all(fixture->store);
+    assert_int_equal(help_purge(fixture->store, purges, ARRAY_LEN(purges), &id), 1);
+    for (unsigned again = 0; again < 2; again++) {
+        assert_int_equal(found(fixture->reader, &soft), 3); /* all but those of 11 */
+        assert_int_equal(soft, 3);
+        (void)help_purge_finish(fixture->store, id);
+    }
+    assert_int_equal(store_purge_status(fixture->store, id, &status), OK);
+    assert_false(status.soft);
+    assert_int_equal(status.removed, 2);
+    close_fixture(fixture);
+    fixture->store = help_open(fixture->path, 64 * MIB);
+    fixture->reader = help_reader(fixture->store);
+    assert_int_equal(found(fixture->reader, &soft), 3);
+    assert_int_equal(soft, 3);
+}
+
+enum { KEPT = 40, KEPT_LEN = 3000, FLOOD = 120, FLOOD_LEN = 40000 };
+
+static void
+flood(struct store *store, unsigned *number)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < FLOOD; i++) {
+        struct help_object object = {.key = key, .body_len = FLOOD_LEN};
+
+        (void)snprintf(key, sizeof(key), "flood/%u", ++*number);
+        (void)help_put_start(store, &object, (struct store_done){0});
+    }
+}
+
+/* Store those that are used, so that eviction writes them again. */
+static void
+keep(struct store *store, struct store_reader *reader)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < KEPT; i++) {
+        struct help_object object = {
+            .key = key, .body_len = KEPT_LEN, .labels = &label_news, .labels_n = 1};
+
+        (void)snprintf(key, sizeof(key), "kept/%u", i);
+        assert_int_equal(help_put(store, &object, NULL), OK);
+        assert_true(help_is_stored(reader, &object));
+    }
+}
+
+static void
+no_kept_one_is_fresh(struct store_reader *reader, bool soft)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < KEPT; i++) {
+        struct store_object object = {.soft_purged = true};
+        unsigned n;
+
+        (void)snprintf(key, sizeof(key), "kept/%u", i);
+        n = help_count(reader, key, &object);
+        assert_true(object.soft_purged);
+        assert_true(soft ? n <= 1 : n == 0);
+    }
+}
+
+/* Survivors get new ids while the sweep goes on, before it and behind it. */
+static void
+a_purge_reaches_survivors_of_eviction(void **state)
+{
+    char path[256];
+    struct store_reader *reader;
+    struct store *store;
+    unsigned number = 0;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    store = help_open(path, 8 * MIB);
+    reader = help_reader(store);
+    for (unsigned round = 0; round < 12; round++) {
+        struct store_purge purge = {STORE_PURGE_LABEL, round % 2 == 0, 11, SLICE_NONE};
+        uint64_t id;
+
+        keep(store, reader);
+        flood(store, &number);
+        (void)help_purge(store, &purge, 1, &id);
+        no_kept_one_is_fresh(reader, purge.soft);
+        flood(store, &number);
+        no_kept_one_is_fresh(reader, purge.soft);
+        (void)help_purge_finish(store, id);
+        no_kept_one_is_fresh(reader, purge.soft);
+    }
+    (void)help_check(store);
+    store_reader_free(&reader);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 static void
 too_many_rows_are_refused(void **state)
 {
@@ -509,6 +620,8 @@ main(void)
         T(many_objects_are_swept),
         T(a_soft_purge_holds_all_through_a_section),
         T(an_acknowledged_purge_outlives_kill),
+        T(one_call_may_mix_kinds_hard_and_soft),
+        cmocka_unit_test(a_purge_reaches_survivors_of_eviction),
         T(states_tell_matched_removed_and_marked),
         T(purges_at_work_are_known_after_a_kill),
         T(names_at_work_are_bounded),
