@@ -2,6 +2,7 @@
 """How soon is a full store back: after a clean stop, and after kill -9.
 
 tools/bench.d/restart.py [--objects 1000000] [--mean 1024] [--folder DIR] [--rounds 3] [--keep]
+                         [--smaller]
 
 Builds a store of that many objects (bench-fill-store, release build), then starts the real daemon on
 it and measures from before exec: the first byte of any answer, the first byte of a hit, the end of
@@ -133,6 +134,20 @@ def forget_save(folder):
     (folder / "index.save").unlink(missing_ok=True)
 
 
+def make_smaller(args, folder, target):
+    """A start with half of the file's length as the size."""
+    args.size = (folder / "data.mdb").stat().st_size // 2
+    daemon = Daemon(args, folder)
+    hit = daemon.first_hit(target)
+    while daemon.stats()["store_resizes"] == 0:
+        time.sleep(0.05)
+    moved = daemon.since()
+    objects = daemon.stats()["store_objects"]
+    daemon.end(signal.SIGTERM)
+    print(f"half the size: first hit after {hit:.3f} s, moved after {moved:.3f} s, {objects} objects, "
+          f"{(folder / 'data.mdb').stat().st_size / 1e9:.2f} GB")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=1_000_000)
@@ -140,6 +155,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", action="store_true", help="keep the store, for the next run")
+    parser.add_argument("--smaller", action="store_true", help="at last, half of the size")
     args = parser.parse_args()
     args.size = args.objects * (args.mean + 3000) * 3 // 2 + (64 << 20)
     base = args.folder or pathlib.Path(tempfile.mkdtemp(prefix="brink-restart-"))
@@ -166,6 +182,8 @@ def main():
         if how == "stop":
             continue
         Daemon(args, folder).end(signal.SIGTERM)
+    if args.smaller:
+        make_smaller(args, folder, target)
     if not args.keep:
         shutil.rmtree(folder)
     if not args.folder and not args.keep:
