@@ -61,7 +61,7 @@ struct config {
     size_t listens_n;
     struct confine_settings confine;
     struct store_settings store;
-    uint64_t check_rate; /* bytes a second of a check of the store; 0: no limit */
+    uint64_t check_rate;         /* bytes a second of a check of the store; 0: no limit */
     struct proxy_settings proxy; /* with origins and sites; the sink is the daemon's to set */
     struct config_admin admin;
     struct config_log log;

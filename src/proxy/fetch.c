@@ -84,7 +84,7 @@ fetch_unsent(const struct fetch *fetch)
     return !fetch->ended || fetch->head_sent < fetch->head_len || fetch->out_off < fetch->out_len;
 }
 
-/* A request cut short must not look like a whole one: the connection is reset. RFC 9112 section 8. */
+/* A request cut short must not look like a whole one, so it is reset. RFC 9112 section 8. */
 void
 fetch_drop_conn(struct fetch *fetch)
 {

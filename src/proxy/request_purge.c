@@ -109,9 +109,10 @@ refuse(struct request *req, enum err rc)
 {
     if (rc != ERR_LIMIT)
         return request_answer_error(req, rc, err_text(rc));
-    reply_local(req, 503, "application/json", SLICE("Retry-After: 1\r\n"),
-                SLICE("{\"status\":\"refused\",\"hint\":\"too many purges are at work; try again in "
-                      "a moment\"}\n"));
+    reply_local(
+        req, 503, "application/json", SLICE("Retry-After: 1\r\n"),
+        SLICE("{\"status\":\"refused\",\"hint\":\"too many purges are at work; try again in "
+              "a moment\"}\n"));
     return request_goto(req, REQUEST_REPLY);
 }
 
