@@ -31,10 +31,11 @@ op_free(struct writer *w, struct op *op)
 {
     struct store_put *put = op->put;
 
-    (void)atomic_fetch_sub_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
-    STAT_ADD(store_queue_bytes, -(int64_t)op->queue_len);
     list_remove(&op->link);
     block_unref(&op->block);
+    /* The gauge first: else it shows more than the bound for a moment. */
+    STAT_ADD(store_queue_bytes, -(int64_t)op->queue_len);
+    (void)atomic_fetch_sub_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
     if (op->kind != OP_RELEASE)
         mem_free(op);
     if (put != NULL)

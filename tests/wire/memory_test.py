@@ -94,3 +94,42 @@ def test_many_large_misses_with_slow_readers(origin, start_edge):
     assert most["rss_kib"] - before < (2 + 4 + spare) * KIB + len(readers) * 200
     edge.wait_until(lambda: is_a_hit(edge, content.path_of(300_000, "after")), "a hit")
     load(edge.port, [content.path_of(70_000, f"more{i}") for i in range(20)], check)
+
+
+@pytest.mark.limit(120)
+def test_more_misses_than_the_writer_takes(origin, start_edge):
+    """store.queue holds, what finds no room passes through unstored, and purges are not refused."""
+    generate(origin)
+    edge = start_edge(origin=origin.url, settings={"store.queue": "1MB", "fill_window": "64MB"})
+    kept = [content.path_of(2000, f"kept{i}") for i in range(20)]
+    assert load(edge.port, kept, check) == []
+    edge.wait_stored(len(kept))
+    edge.expect_stats(store_queue_bytes=0)
+    gauges = Gauges(edge, "store_queue_bytes", "store_puts_refused")
+    faults, rounds, purged = [], [], threading.Event()
+
+    def flood():
+        while not purged.is_set() or len(rounds) < (20 if LONG else 2):
+            rounds.append(len(rounds))
+            targets = [content.path_of(size, f"flood{rounds[-1]}.{i}") for i in range(20)
+                       for size in (300_000, 40_000, 700)]
+            targets.insert(0, content.path_of(8_000_000, f"flood{rounds[-1]}"))
+            faults.extend(load(edge.port, targets, check, threads=16))
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        edge.wait_for(store_puts_refused=1)
+        for target in kept:
+            edge.purge(files=[f"http://site.test{target}"])
+    finally:
+        purged.set()
+        thread.join()
+    assert faults == []
+    assert 0 < gauges.stop()["store_queue_bytes"] <= MIB
+    assert edge.stats()["purges"] == len(kept)
+    for target in kept:
+        assert not is_a_hit(edge, target), f"{target} was purged"
+    edge.expect_stats(store_queue_bytes=0, fills_open=0, fill_bytes=0)
+    for target in kept + [content.path_of(300_000, "afterwards")]:
+        edge.wait_until(lambda target=target: is_a_hit(edge, target), f"{target} is a hit")
