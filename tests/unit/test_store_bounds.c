@@ -69,8 +69,11 @@ flood_tiny(struct store *store, unsigned from, unsigned n, int64_t *out_most)
         if (index_len() > *out_most)
             *out_most = index_len();
     }
-    while (atomic_load(&flood.ended) < begun)
+    while (atomic_load(&flood.ended) < begun) { /* the writer may be far behind */
         (void)usleep(500);
+        if (index_len() > *out_most)
+            *out_most = index_len();
+    }
     return atomic_load(&flood.stored);
 }
 
