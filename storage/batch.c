@@ -455,6 +455,8 @@ close_attempt(struct writer *w, int rc, uint64_t objects)
     }
     if (rc == 0 && index_reserve(&w->store->index, objects + w->rewritten_n) != OK)
         rc = BATCH_NOMEM;
+    if (rc == 0 && w->wrote)
+        env_cut_folios(&w->store->env, w->txn);
     mdb_cursor_close(w->cursor);
     w->cursor = NULL;
     return rc;

@@ -42,6 +42,10 @@ void env_remove_new(const char *path);     /* it is closed, or not there */
  * room even when the disk is full. ENOSPC and the like, or 0. */
 int env_reserve(const struct env *env, uint64_t pages);
 
+/* Within a write transaction, before its commit: the page cache of what it adds to the file is cut
+ * into short folios. Errors do not matter: it only saves CPU later. */
+void env_cut_folios(const struct env *env, MDB_txn *txn);
+
 void env_sync_folder(const char *path);
 
 MUST_USE enum err env_err(int rc); /* of LMDB or errno */
