@@ -218,7 +218,7 @@ check_piece(struct run *run, uint64_t oid, const struct record_span *span)
     struct slice bytes;
     enum err rc;
 
-    if (!reader_renew(run->reader))
+    if (reader_renew(run->reader) != OK)
         return ERR_STORE_IO;
     rc = env_err(env_get(&run->store->env, run->reader->txn, key, &bytes));
     if (rc == OK)
@@ -308,7 +308,7 @@ check_object(struct run *run, uint64_t *oid)
     enum err rc;
 
     store_read_begin(run->reader);
-    rc = reader_renew(run->reader) ? next_record(run, oid, &value) : ERR_STORE_IO;
+    rc = reader_renew(run->reader) == OK ? next_record(run, oid, &value) : ERR_STORE_IO;
     if (rc == OK && *oid >= run->oid_end)
         rc = ERR_NOT_FOUND;
     if (rc == OK) {
@@ -341,7 +341,7 @@ find_bounds(struct run *run)
     enum err rc = ERR_STORE_IO;
 
     store_read_begin(run->reader);
-    if (reader_renew(run->reader)) {
+    if (reader_renew(run->reader) == OK) {
         rc = next_record(run, &oid, &value);
         run->oid_first = oid;
         if (rc == OK)
@@ -423,7 +423,7 @@ count_pages(struct run *run)
         bool newest = false;
 
         store_read_begin(run->reader);
-        if (reader_renew(run->reader)) {
+        if (reader_renew(run->reader) == OK) {
             rc = count_free(run->reader, &out->free_pages);
             out->used_pages = env_used_pages(env, run->reader->txn);
             out->file_pages = env_file_pages(env);

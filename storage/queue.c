@@ -30,8 +30,9 @@ writer_append(struct store *store, struct op *op)
     struct writer *w = &store->writer;
     uint64_t before = atomic_fetch_add_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
 
-    if (op->queue_len > 0 && (before + op->queue_len > store->settings.queue_max_len ||
-                              atomic_load_explicit(&store->down, memory_order_relaxed))) {
+    if (op->queue_len > 0 &&
+        (before + op->queue_len > store->settings.queue_max_len ||
+         atomic_load_explicit(&store->down, memory_order_relaxed) == STORE_DOWN)) {
         (void)atomic_fetch_sub_explicit(&w->queue_len, op->queue_len, memory_order_relaxed);
         return false;
     }

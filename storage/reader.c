@@ -3,9 +3,12 @@
 #include "storage/reader.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "storage/pages.h"
 #include "storage/state.h"
+
+enum { FILE_WAIT_NS = 100000 };
 
 enum err
 store_reader_new(struct store *store, struct store_reader **out)
@@ -117,24 +120,41 @@ begin_txn(struct store_reader *reader)
     return false;
 }
 
-bool
+enum err
 reader_renew(struct store_reader *reader)
 {
+    unsigned down;
+
     if (LIKELY(reader->renewed))
-        return true;
-    if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
-        return false;
+        return OK;
+    down = atomic_load_explicit(&reader->store->down, memory_order_acquire);
+    if (UNLIKELY(down != STORE_UP))
+        return down == STORE_SWITCHING ? ERR_AGAIN : ERR_NOT_FOUND;
     reader->view = atomic_load_explicit(&reader->store->purges.view, memory_order_acquire);
     if (UNLIKELY(reader->txn == NULL)) {
         if (!begin_txn(reader))
-            return false;
+            return ERR_NOT_FOUND;
     } else if (mdb_txn_renew(reader->txn) != 0 ||
                mdb_cursor_renew(reader->txn, reader->cursor) != 0) {
         drop_txn(reader); /* the next section begins with a new one */
-        return false;
+        return ERR_NOT_FOUND;
     }
     reader->renewed = true;
-    return true;
+    return OK;
+}
+
+/* After ERR_AGAIN, for whoever may wait. The writer waits for all sections before it changes the
+ * file, so this one is left meanwhile: of what was read in it nothing is in anybody's hands. */
+static void
+await_file(struct store_reader *reader)
+{
+    ASSERT(!reader->renewed && !reader->handed);
+    epoch_leave(&reader->slot);
+    while (atomic_load_explicit(&reader->store->down, memory_order_acquire) == STORE_SWITCHING)
+        (void)nanosleep(&(struct timespec){.tv_nsec = FILE_WAIT_NS}, NULL);
+    epoch_enter(&reader->slot);
+    reader->found.n = reader->found.next = 0; /* an entry may be another object's by now */
+    reader->last.oid = 0;
 }
 
 /* One value. A key near the last one is found in the same leaf, without walking down the tree. */
@@ -318,25 +338,27 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     return LOOK_FOUND;
 }
 
-bool
-store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
+/* ERR_AGAIN: it is cold, or the file is not there at this moment. */
+static enum err
+find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
 {
     bool again = true;
     uint32_t number;
 
-    ASSERT(epoch_inside(&reader->slot));
-    cursor->cold = false;
-    if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire)))
-        return false;
+    if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire) == STORE_DOWN))
+        return ERR_NOT_FOUND; /* the index is emptied */
     while ((number = next_match(reader, cursor)) != INDEX_NONE) {
         uint64_t oid = oid_of(reader, number);
+        enum err rc = reader_renew(reader);
 
-        if (!reader_renew(reader))
-            return false;
+        if (UNLIKELY(rc != OK)) {
+            reader->found.n = reader->found.next = 0; /* it is to be found again */
+            return rc;
+        }
         switch (look_at(reader, number, cursor->key, out)) {
         case LOOK_FOUND:
             cursor->position = oid;
-            return true;
+            return OK;
         case LOOK_GONE:
             /* Replaced between the look-up and the snapshot, or younger than the snapshot: look
              * again with a new one, if nothing of this one is in the caller's hands. */
@@ -348,15 +370,29 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
             }
             break;
         case LOOK_COLD:
-            cursor->cold = true;
             reader->found.n = reader->found.next = 0; /* it is to be found again */
-            return false;
+            return ERR_AGAIN;
         case LOOK_OTHER:
             break;
         }
         cursor->position = oid;
     }
-    return false;
+    return ERR_NOT_FOUND;
+}
+
+bool
+store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
+{
+    enum err rc;
+
+    ASSERT(epoch_inside(&reader->slot));
+    rc = find(reader, cursor, out);
+    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
+        await_file(reader);
+        rc = find(reader, cursor, out);
+    }
+    cursor->cold = rc == ERR_AGAIN;
+    return rc == OK;
 }
 
 void
@@ -451,10 +487,14 @@ static enum err
 find_span(struct store_reader *reader, const struct store_source *source,
           const struct record_span *span, struct slice *out)
 {
-    enum err rc;
+    enum err rc = reader_renew(reader);
 
-    if (!reader_renew(reader))
-        return ERR_NOT_FOUND;
+    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
+        await_file(reader);
+        rc = reader_renew(reader);
+    }
+    if (UNLIKELY(rc != OK))
+        return rc;
     if (reader->hurried && !pages_have_key(reader, record_key(source->oid, span->piece)))
         return ERR_AGAIN;
     if (span->piece != RECORD_PIECE)

@@ -471,7 +471,8 @@ write_own(struct store *store, bool *out_whole)
     return end_copy(copy, rc);
 }
 
-/* Readers are let out, as when a store begins anew, but what the index names is in the new file. */
+/* Readers are let out, as when a store begins anew, but what the index names is in the new file: so
+ * they come back and find it. When there is none after all, it is the caller who says so. */
 static int
 switch_over(struct writer *w)
 {
@@ -481,7 +482,7 @@ switch_over(struct writer *w)
     bool replaced;
     enum err rc;
 
-    writer_close_file(w);
+    writer_close_file(w, STORE_SWITCHING);
     env_close(&resize->to);
     replaced = env_replace_by_new(store->path);
     if (replaced)
@@ -494,7 +495,7 @@ switch_over(struct writer *w)
     }
     w->limit_pages = evict_limit_max(&store->env);
     w->reserved_until = 0;
-    writer_set_down(store, false);
+    writer_set_down(store, STORE_UP);
     return replaced ? 0 : EIO;
 }
 

@@ -276,7 +276,7 @@ go_without_file(struct store *store, const char *why)
     store->writer.next_oid = 1;
     store->writer.last_key = 0;
     store->ours = true;
-    atomic_store_explicit(&store->down, true, memory_order_release);
+    atomic_store_explicit(&store->down, STORE_DOWN, memory_order_release);
     LOG(ERROR, store_fault, "text=\"nothing is stored until this is mended\" error=\"%s\"", why);
 }
 

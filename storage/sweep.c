@@ -195,7 +195,7 @@ one_section(struct walk *walk)
     int rc = EAGAIN;
 
     store_read_begin(reader);
-    if (reader_renew(reader))
+    if (reader_renew(reader) == OK)
         rc = walk_section(walk, reader->view);
     store_read_end(reader);
     if (rc == EAGAIN) /* there is no file at the moment */

@@ -189,7 +189,7 @@ run_job(struct store_reader *reader, struct store_warming *job)
         touch_body(reader, &job->source, job->off, job->len);
         break;
     case WARM_BRANCHES:
-        if (reader_renew(reader))
+        if (reader_renew(reader) == OK)
             (void)pages_warm_branches(reader);
         break;
     }

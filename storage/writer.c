@@ -314,10 +314,10 @@ forget_all(struct writer *w)
 }
 
 void
-writer_set_down(struct store *store, bool down)
+writer_set_down(struct store *store, enum store_down down)
 {
     atomic_store_explicit(&store->down, down, memory_order_release);
-    STAT_SET(store_down, down);
+    STAT_SET(store_down, down == STORE_DOWN);
 }
 
 /* What lies there now is of no use: its objects are not in the index, and purges were acknowledged
@@ -343,7 +343,7 @@ reopen(struct writer *w)
                       why, sizeof(why));
     }
     if (rc == OK) {
-        writer_set_down(store, false);
+        writer_set_down(store, STORE_UP);
         LOG(INFO, store, "text=\"begun anew, empty\" path=\"%s\"", store->path);
         return;
     }
@@ -352,11 +352,11 @@ reopen(struct writer *w)
 }
 
 void
-writer_close_file(struct writer *w)
+writer_close_file(struct writer *w, enum store_down down)
 {
     struct store *store = w->store;
 
-    writer_set_down(store, true);
+    writer_set_down(store, down);
     epoch_wait(&store->epoch);
     scan_stop(&store->scan);
     reader_drop_txns(store);
@@ -372,7 +372,7 @@ begin_anew(struct writer *w, int rc)
     enum fault fault = fault_of(rc, &store->env, store->path);
     bool keep = env_is_fatal(rc) && !w->disk_is_full;
 
-    writer_close_file(w);
+    writer_close_file(w, STORE_DOWN);
     (void)env_set_aside(store->path, fault, failure_text(rc), keep);
     w->begins_anew = true;
     forget_all(w);
@@ -670,7 +670,7 @@ writer_main(void *arg)
     if (stats_attach() != OK)
         LOG(WARN, out_of_memory, "text=\"this thread counts into shared cells\"");
     STAT_SET(store_size_bytes, w->store->settings.size_len);
-    STAT_SET(store_down, atomic_load_explicit(&w->store->down, memory_order_relaxed));
+    STAT_SET(store_down, atomic_load_explicit(&w->store->down, memory_order_relaxed) == STORE_DOWN);
     set_gauges(w); /* what a saved index held, before there is work */
     while (queue_take(w))
         one_turn(w);

@@ -54,10 +54,12 @@ struct store_reader {
 };
 
 /* A snapshot, taken as late as possible: after the index was asked, so that what it named is there.
- * False: there is no file at the moment, or no slot among its readers. */
-MUST_USE bool reader_renew(struct store_reader *reader);
+ * ERR_NOT_FOUND: there is no file, or no slot among its readers. ERR_AGAIN: in a moment there is
+ * another, with the same in it; nothing is read in this section yet. */
+MUST_USE enum err reader_renew(struct store_reader *reader);
 
-/* Writer: nobody is inside a section, and nobody gets in (store->down): drop all transactions. */
+/* Writer: nobody is inside a section, and nobody gets in (store->down says why): drop all
+ * transactions. */
 void reader_drop_txns(struct store *store);
 
 #endif

@@ -28,7 +28,7 @@ struct store {
     struct store_settings settings; /* defaults filled in; path is the one above */
     unsigned env_readers;
     struct env env;    /* open unless down; changed by the writer while all readers are out */
-    atomic_bool down;  /* there is no file: nothing is found, nothing is stored */
+    atomic_uint down;  /* enum store_down; the writer sets it */
     atomic_bool ready; /* the index is whole */
     struct epoch epoch;
     struct index index;

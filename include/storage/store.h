@@ -125,8 +125,8 @@ struct store_cursor {
 };
 
 /* The objects under a key, newest first, purged ones left out. Begin with *cursor zeroed and `key`
- * set. False: no more, or (cursor->cold) the next one's record is not in memory and the reader is a
- * hurried one. A damaged record is dropped and counted. */
+ * set. False: no more, or (cursor->cold) the next one's record is not in memory, or not in reach at
+ * this moment, and the reader is a hurried one. A damaged record is dropped and counted. */
 MUST_USE bool
 store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out);
 
@@ -153,7 +153,8 @@ struct store_source {
 /* Body bytes from `off` on, as pointers into the map: up to `iov_max` entries and `len_max` bytes.
  * *out_n: entries filled (0 at the end of the body). What is read first after the start is compared
  * with its checksum, so these bytes are those that were stored.
- * Errors: ERR_AGAIN: not in memory, and the reader is a hurried one (fewer entries when some are);
+ * Errors: ERR_AGAIN: cold as above, and the reader is a hurried one (fewer entries when some are
+ * not);
  * ERR_STORE_CORRUPT: the next piece is damaged; the object is dropped, and not found from
  * now on. ERR_NOT_FOUND (must not happen with a pin, or within the section that found it). */
 MUST_USE enum err
@@ -167,15 +168,16 @@ MUST_USE enum err store_verify(struct store_reader *reader, const struct store_s
 
 /* --- waiting for the disk, on threads of the store: never on an event loop's --- */
 
-/* While it is hurried this reader never waits for the disk: store_find and store_body say so
- * instead. A new one is not. */
+/* While it is hurried this reader never waits for the disk, nor while the store moves to another
+ * file: store_find and store_body say so instead. A new one is not. */
 void store_reader_hurry(struct store_reader *reader, bool hurried);
 
 struct store_warming;
 
 /* Bring what a look-up of `key` reads (all objects under it, and the first bytes of small ones)
- * into memory, then call `done`; look again then. Errors: ERR_LIMIT: warm_queue_max look-ups wait
- * already; ERR_NOMEM. On an error `done` is not called. */
+ * into memory, then call `done`; look again then. While the store moves to another file, that comes
+ * first. Errors: ERR_LIMIT: warm_queue_max look-ups wait already; ERR_NOMEM. On an error `done` is
+ * not called. */
 MUST_USE enum err store_warm_find(struct store *store, const struct store_key *key,
                                   struct store_done done, struct store_warming **out);
 /* The same for bytes [off, off + len) of a body; `len` may be cut to some pieces. ERR_NOMEM. */

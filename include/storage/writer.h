@@ -99,6 +99,13 @@ struct doomed {
 
 enum { WRITER_FINGERPRINTS = 1 << 15 };
 
+/* Is there a file? */
+enum store_down {
+    STORE_UP,
+    STORE_SWITCHING, /* in a moment, with all that the index names */
+    STORE_DOWN       /* no: nothing is found, nothing is stored */
+};
+
 struct writer {
     struct store *store;
     pthread_t thread;
@@ -174,10 +181,9 @@ void writer_wake_soon(struct store *store); /* purges may wait a little, for oth
 
 /* The thread's. One transaction. BATCH_MORE_ROOM: committed, but only evictions. */
 MUST_USE int writer_attempt(struct writer *w, int (*run)(struct writer *w));
-void writer_set_down(struct store *store, bool down);
-/* Readers are let out and find nothing, the warm threads are kept off the map, until
- * warm_unlock_map and writer_set_down. */
-void writer_close_file(struct writer *w);
+void writer_set_down(struct store *store, enum store_down down);
+/* Readers are let out, those of the warm threads too, and stay out until writer_set_down. */
+void writer_close_file(struct writer *w, enum store_down down);
 
 /* Any thread. False: the queue is full (never for queue_len 0). */
 MUST_USE bool writer_append(struct store *store, struct op *op);

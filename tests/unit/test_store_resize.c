@@ -24,6 +24,7 @@ static pthread_cond_t gate_wake = PTHREAD_COND_INITIALIZER;
 static int gate_permits = -1; /* commits to the new file that may go on; -1: all */
 static unsigned gate_waiting;
 static atomic_uint gate_failures;
+static bool switch_held, switch_waiting;
 static atomic_uint_fast64_t disk_room_len; /* what statvfs says; 0: the truth */
 
 static bool
@@ -72,6 +73,45 @@ statvfs(const char *path, struct statvfs *out)
     if (rc == 0 && disk_room_len != 0)
         out->f_bavail = (fsblkcnt_t)(disk_room_len / out->f_frsize);
     return rc;
+}
+
+/* The new file takes the old one's place: readers are out. */
+int
+rename(const char *from, const char *to)
+{
+    static int (*real)(const char *, const char *);
+    size_t len = strlen(from);
+
+    (void)pthread_mutex_lock(&gate_lock);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "rename");
+    if (len > 4 && strcmp(from + len - 4, ".new") == 0) {
+        switch_waiting = true;
+        (void)pthread_cond_broadcast(&gate_wake);
+        while (switch_held)
+            (void)pthread_cond_wait(&gate_wake, &gate_lock);
+        switch_waiting = false;
+    }
+    (void)pthread_mutex_unlock(&gate_lock);
+    return real(from, to);
+}
+
+static void
+switch_hold(bool held)
+{
+    (void)pthread_mutex_lock(&gate_lock);
+    switch_held = held;
+    (void)pthread_cond_broadcast(&gate_wake);
+    (void)pthread_mutex_unlock(&gate_lock);
+}
+
+static void
+switch_wait(void)
+{
+    (void)pthread_mutex_lock(&gate_lock);
+    while (!switch_waiting)
+        (void)pthread_cond_wait(&gate_wake, &gate_lock);
+    (void)pthread_mutex_unlock(&gate_lock);
 }
 
 static void
@@ -412,6 +452,169 @@ readers_and_puts_live_through_it(void **state)
     help_remove_folder(path);
 }
 
+/* --- in the middle of the switch --- */
+
+/* One that may wait, on a thread of its own. */
+struct patient {
+    struct store_reader *reader;
+    struct store_pin pin;
+    const char *key;
+    unsigned found_n;
+    bool is_whole;
+};
+
+static void *
+read_patiently(void *arg)
+{
+    struct patient *patient = arg;
+
+    patient->found_n = help_count(patient->reader, patient->key, NULL);
+    store_read_begin(patient->reader);
+    patient->is_whole =
+        help_body_is(patient->reader, help_pinned(&patient->pin), help_seed(patient->key));
+    store_read_end(patient->reader);
+    return NULL;
+}
+
+static void
+assert_waits(struct help_wait *wait)
+{
+    (void)pthread_mutex_lock(&wait->lock);
+    assert_int_equal(wait->called, 0);
+    (void)pthread_mutex_unlock(&wait->lock);
+}
+
+/* The bytes [at, end) of what is pinned, a write at a time, as the proxy reads them. Returns where
+ * it stands: at `end`, or *out_rc says why not. */
+static uint64_t
+read_writes(struct store_reader *reader, const struct store_pin *pin, const char *key, uint64_t at,
+            uint64_t end, enum err *out_rc)
+{
+    struct store_source source = help_pinned(pin);
+
+    *out_rc = OK;
+    while (at < end && *out_rc == OK) {
+        struct iovec iov;
+        size_t n = 0;
+
+        store_read_begin(reader);
+        *out_rc = store_body(reader, &source, at, end - at, &iov, 1, &n);
+        if (*out_rc == OK) {
+            const char *bytes = iov.iov_base;
+
+            assert_int_equal(n, 1);
+            for (size_t i = 0; i < iov.iov_len; i += 61)
+                assert_int_equal(bytes[i], help_byte(help_seed(key), at + i));
+            at += iov.iov_len;
+        }
+        store_read_end(reader);
+    }
+    return at;
+}
+
+static bool
+find_hurried(struct store_reader *reader, const char *text, bool *out_cold)
+{
+    struct store_key key = help_key(text);
+    struct store_cursor cursor = {.key = &key};
+    struct store_object object;
+    bool found;
+
+    store_read_begin(reader);
+    found = store_find(reader, &cursor, &object);
+    store_read_end(reader);
+    *out_cold = cursor.cold;
+    return found;
+}
+
+/* Readers in a hurry are told to come again, others wait, and what is put is kept: nobody is told
+ * that there is nothing, for in a moment all is there. */
+static void
+nothing_is_missing_in_the_switch(void **state)
+{
+    struct help_object large = {.key = "large", .body_len = 12 * (uint64_t)BLOCK_FULL_LEN + 100},
+                       fresh = {.key = "fresh", .body_len = 200000};
+    struct store_key large_key = help_key(large.key), small_key = help_key("k5950");
+    struct store_cursor cursor = {.key = &large_key};
+    struct store_warming *jobs[2] = {NULL};
+    struct patient patient = {.key = large.key};
+    struct store_reader *reader;
+    struct store_object found;
+    struct store_source source;
+    struct help_wait waits[3];
+    struct store *store;
+    pthread_t thread;
+    uint64_t at, half = large.body_len / 2;
+    char path[256];
+    enum err rc;
+    bool cold;
+
+    (void)state;
+    make_large(path, sizeof(path));
+    store = help_open(path, LARGE * MIB);
+    assert_int_equal(help_put(store, &large, NULL), OK);
+    store_close(&store);
+    resizes = stats_read(STAT_store_resizes);
+    gate_open(2);
+    switch_hold(true);
+    store = open_at_once(path, SMALL * MIB);
+    gate_wait();
+    reader = help_reader(store);
+    patient.reader = help_reader(store);
+    store_read_begin(reader);
+    assert_true(store_find(reader, &cursor, &found));
+    assert_true(store_pin(reader, &found, &patient.pin));
+    store_read_end(reader);
+    source = help_pinned(&patient.pin);
+    at = read_writes(reader, &patient.pin, large.key, 0, half, &rc);
+    assert_int_equal(rc, OK);
+    store_reader_hurry(reader, true);
+    gate_open(-1);
+    switch_wait();
+
+    assert_false(find_hurried(reader, "k5950", &cold));
+    assert_true(cold);
+    assert_false(find_hurried(reader, "nothing", &cold)); /* the index knows */
+    assert_false(cold);
+    assert_int_equal(read_writes(reader, &patient.pin, large.key, at, large.body_len, &rc), at);
+    assert_int_equal(rc, ERR_AGAIN);
+    store_read_begin(reader);
+    assert_int_equal(store_verify(reader, &source, at, large.body_len - at), ERR_AGAIN);
+    store_read_end(reader);
+    assert_int_equal(stats_read(STAT_store_down), 0);
+    assert_int_equal(store_warm_find(store, &small_key, help_done(&waits[0]), &jobs[0]), OK);
+    assert_int_equal(
+        store_warm_body(store, &source, at, source.body_len - at, help_done(&waits[1]), &jobs[1]),
+        OK);
+    assert_int_equal(help_put_start(store, &fresh, help_done(&waits[2])), OK);
+    assert_int_equal(pthread_create(&thread, NULL, read_patiently, &patient), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_waits(&waits[i]);
+    switch_hold(false);
+
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(help_wait_for(&waits[i], NULL), OK);
+    store_warm_end(&jobs[0]);
+    store_warm_end(&jobs[1]);
+    assert_true(find_hurried(reader, "k5950", &cold));
+    at = read_writes(reader, &patient.pin, large.key, at, large.body_len, &rc);
+    assert_int_equal(rc, OK);
+    assert_int_equal(at, large.body_len);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(patient.found_n, 1);
+    assert_true(patient.is_whole);
+    store_unpin(&patient.pin);
+    wait_smaller();
+    store_reader_hurry(reader, false);
+    assert_true(help_is_stored(reader, &fresh));
+    store_reader_free(&reader);
+    store_reader_free(&patient.reader);
+    assert_is_small(path, store);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 /* Killed in the middle of the copying: the old file is whole, and the next start makes another. */
 static void
 a_crash_leaves_the_old_file(void **state)
@@ -632,6 +835,7 @@ main(void)
         cmocka_unit_test(what_is_worth_most_is_kept),
         cmocka_unit_test(what_is_written_meanwhile_is_not_lost),
         cmocka_unit_test(readers_and_puts_live_through_it),
+        cmocka_unit_test(nothing_is_missing_in_the_switch),
         cmocka_unit_test(a_crash_leaves_the_old_file),
         cmocka_unit_test(it_can_be_closed_meanwhile),
         cmocka_unit_test(a_disk_with_less_room_keeps_less),
