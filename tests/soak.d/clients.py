@@ -14,7 +14,7 @@ PATIENCE_S = 180.0  # for an answer, on a machine that is busy with other things
 CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 KINDS = ("plain", "range", "ranges", "conditional", "head", "leaving", "slow", "pipelined")
 WEIGHTS = (60, 14, 2, 8, 4, 5, 2, 5)
-COUNTS = (*KINDS, "requests", "bytes", "hits", "cut", "lost", "moved")
+COUNTS = (*KINDS, "requests", "bytes", "hits", "cut", "lost")
 
 
 class Wrong(Exception):
@@ -31,7 +31,6 @@ class Answer:
     def __init__(self, shared, number, method, language):
         self.shared, self.number, self.language = shared, number, language
         self.life = shared.life.value
-        self.shrinking = shared.shrinking.value
         self.fresh = world.newest(shared.fresh, number)
         self.checked = world.newest(shared.checked, number)
         self.parser = ResponseParser(method, self.take)
@@ -159,8 +158,6 @@ class Walker:
             self.counts["lost"] += 1  # closed while it was idle: the client asks again
         elif any(answer.may_break_off() for answer in answers):
             self.counts["cut"] += 1
-        elif any(answer.shrinking for answer in answers):
-            self.counts["moved"] += 1  # readers are let out of the old file
         else:
             raise Wrong(f"{fault!r}: objects {[answer.number for answer in answers]}, "
                         f"{[a.received for a in answers]} bytes") from fault

@@ -86,7 +86,6 @@ class Keeper:
                 raise Broken(f"the file has {status.st_size} bytes, of {self.bound_len} allowed")
             if path.name == "data.mdb" and status.st_size <= size:
                 self.bound_len = size
-                self.shared.shrinking.value = 0
             if path.name == "data.mdb.new" and status.st_size > size:
                 raise Broken(f"the new file has {status.st_size} bytes, of {size} allowed")
         self.largest_disk = max(self.largest_disk, disk)
@@ -154,7 +153,6 @@ class Keeper:
         self.resizes += 1
         self.edge.store_size = f"{self.size_mb()}MB"
         self.bound_len = max(self.bound_len, self.size_mb() * world.MIB)
-        self.shared.shrinking.value = self.is_shrinking()
 
     def next_life(self):
         """One more end and beginning."""

@@ -62,7 +62,6 @@ class Shared:
         self.checked = multiprocessing.RawArray("q", ROWS)
         self.now = multiprocessing.RawValue("q", 0)
         self.life = multiprocessing.RawValue("q", 1)  # odd: brink is down, or about to be
-        self.shrinking = multiprocessing.RawValue("b", 0)  # brink moves to a smaller file
         self.over = multiprocessing.RawValue("b", 0)
 
 
