@@ -3,6 +3,7 @@
 #define BRINK_PROXY_CORE_H
 
 #include "base/list.h"
+#include "proxy/buffers.h"
 #include "proxy/fill.h"
 #include "proxy/proxy.h"
 
@@ -26,6 +27,7 @@ struct proxy_shared {
     uint64_t nonce_seed;                 /* random, and told to nobody */
     _Atomic uint64_t nonces_n;
     atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
+    struct buffers buffers;      /* of exchanges and tunnels */
     struct watch_totals watch;
 };
 

@@ -78,6 +78,8 @@ struct fetch {
     char *out;         /* coded body to be sent: out[out_off .. out_len) */
     size_t out_off, out_len, out_cap;
 
+    size_t held_len; /* of origin->buffers: what head, kept and out have */
+
     size_t kept_len, scanned; /* of a head that came in part */
     struct h1_body body;
     bool expects; /* the body must have `expected` more bytes */
@@ -101,6 +103,7 @@ void fetch_kick(struct fetch *fetch); /* the same when the current callbacks are
 void fetch_deadline(struct fetch *fetch, unsigned in_ms);
 bool fetch_unsent(const struct fetch *fetch); /* something of the request is yet to be written */
 void fetch_drop_conn(struct fetch *fetch);    /* harmless without one */
+void fetch_account(struct fetch *fetch);      /* after any change of its buffers */
 bool fetch_want(struct fetch *fetch, unsigned wanted); /* false: no memory */
 
 /* fetch_connect.c */

@@ -9,6 +9,7 @@
 #include "http/h1_parse.h"
 #include "net/dns.h"
 #include "net/loop.h"
+#include "proxy/buffers.h"
 
 struct origin_server_settings {
     const char *host; /* name or address */
@@ -38,9 +39,9 @@ struct origin;
 /* `settings` outlives it. ERR_NOMEM; ERR_LIMIT: more than ORIGIN_SERVERS_MAX servers. */
 MUST_USE enum err origin_new(struct loop *loop, struct dns *dns,
                              const struct origin_settings *settings, struct origin **out);
-/* Connections in use are counted in `in_use`, which others may share; without it for this origin
- * alone. Before the first fetch. */
-void origin_count_in(struct origin *origin, atomic_uint *in_use);
+/* Connections in use are counted in `in_use`, and memory in `buffers`, which others may share;
+ * without it for this origin alone, and without a bound of memory. Before the first fetch. */
+void origin_count_in(struct origin *origin, atomic_uint *in_use, struct buffers *buffers);
 void origin_free(struct origin **slot); /* no fetch uses it any more; idle connections close */
 const struct origin_settings *origin_settings(const struct origin *origin);
 

@@ -38,6 +38,8 @@ struct origin {
     unsigned refs;       /* connections and fetches that are in use or wait to be reaped */
     atomic_uint *in_use; /* exchanges under way, over all workers: settings->connections_max */
     atomic_uint own_in_use;
+    struct buffers *buffers; /* of the exchanges */
+    struct buffers own_buffers;
     unsigned idle_n;
     struct list idle; /* all idle connections, the one idle longest first */
     struct loop_timer idle_timer;

@@ -59,6 +59,7 @@ struct proxy_settings {
     unsigned waiters_ms;           /* the longest a request waits for another's fetch to answer */
     uint64_t fill_window_len;      /* memory for one object on its way in */
     uint64_t fill_memory_len;      /* for all of them; 0: no bound */
+    uint64_t exchange_memory_len;  /* for all exchanges with origins, and tunnels; 0: no bound */
     unsigned ranges_max;           /* of one request; more are answered with the whole */
     const char *node_name;         /* in Via and Cache-Status: a token */
     const struct sock_net *purge_from; /* who may PURGE on the traffic port */

@@ -6,6 +6,7 @@
 #define BRINK_PROXY_TUNNEL_H
 
 #include "net/chan.h"
+#include "proxy/buffers.h"
 
 struct tunnel;
 
@@ -18,7 +19,8 @@ struct tunnel_plan {
     bool client_ended;      /* it says no more */
     char *scratch;          /* to read into, within one callback; `buffer_len` long at least */
     size_t buffer_len;      /* of each way */
-    unsigned idle_ms;       /* without a byte either way */
+    struct buffers *buffers; /* what they are counted in; when that is full, each is small */
+    unsigned idle_ms;        /* without a byte either way */
 
     /* It is over: whole, or cut. Once, on the loop; the owner calls tunnel_stop in it. */
     void (*on_end)(void *arg, bool cut);

@@ -93,6 +93,18 @@ fetch_drop_conn(struct fetch *fetch)
     fetch->counted = false;
 }
 
+void
+fetch_account(struct fetch *fetch)
+{
+    size_t has = fetch->head_cap + fetch->kept_cap + fetch->out_cap;
+
+    if (has > fetch->held_len)
+        buffers_force(fetch->origin->buffers, has - fetch->held_len);
+    else if (has < fetch->held_len)
+        buffers_give(fetch->origin->buffers, fetch->held_len - has);
+    fetch->held_len = has;
+}
+
 /* Everything is let go but the memory, which a kick on its way may still need. */
 static void
 end(struct fetch *fetch)
@@ -104,6 +116,8 @@ end(struct fetch *fetch)
     if (fetch->claimed)
         origin_release(fetch->origin);
     fetch->claimed = false;
+    buffers_give(fetch->origin->buffers, fetch->held_len); /* it is freed in this turn, or kept */
+    fetch->held_len = 0;
     if (!fetch->kicked)
         loop_reap(fetch->origin->loop, &fetch->reap);
 }
@@ -153,6 +167,9 @@ count_failure(enum err rc)
         return false;
     case ERR_ORIGIN_BUSY:
         STAT_INC(origin_busy);
+        return false;
+    case ERR_EXCHANGE_MEMORY:
+        STAT_INC(exchange_refused);
         return false;
     case ERR_ORIGIN_SLOW:
         STAT_INC(origin_slow);
@@ -316,6 +333,7 @@ copy_head(struct fetch *fetch, struct slice head)
     }
     memcpy(fetch->head, head.ptr, head.len);
     fetch->head_len = head.len;
+    fetch_account(fetch);
     return OK;
 }
 

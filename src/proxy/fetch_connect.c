@@ -65,6 +65,8 @@ fetch_on_pick(struct fetch *fetch)
         return fetch_fail(fetch, fetch->rc, fetch->why);
     fetch->server = server;
     fetch->tried |= (uint64_t)1 << (server - origin->servers);
+    if (!fetch->claimed && buffers_are_full(origin->buffers))
+        return fetch_fail(fetch, ERR_EXCHANGE_MEMORY, "exchange_memory is used up");
     if (!fetch->claimed && !origin_claim(origin))
         return fetch_fail(fetch, ERR_ORIGIN_BUSY, "max_connections of the origin is reached");
     fetch->claimed = true;

@@ -53,6 +53,7 @@ grow_kept(struct fetch *fetch, size_t need)
         return ERR_NOMEM;
     fetch->kept = grown;
     fetch->kept_cap = cap;
+    fetch_account(fetch);
     return OK;
 }
 

@@ -65,6 +65,7 @@ drop_out(struct fetch *fetch)
     mem_free(fetch->out);
     fetch->out = NULL;
     fetch->out_cap = 0;
+    fetch_account(fetch);
 }
 
 static void
@@ -131,11 +132,43 @@ fetch_on_send(struct fetch *fetch)
     return STEP_WAIT;
 }
 
+/* The buffer's length when it has to have so many bytes. */
+static size_t
+cap_for(const struct fetch *fetch, size_t len)
+{
+    size_t cap = fetch->out_cap < OUT_MIN ? OUT_MIN : fetch->out_cap;
+
+    while (cap < len)
+        cap *= 2;
+    return cap < OUT_CAP ? cap : OUT_CAP;
+}
+
+/* How much of `take` bytes may be taken now. When all exchanges together have what they may have,
+ * no more than fits in the buffer that is there, or in the smallest: so each gets on, and its owner
+ * is asked for more when that much was sent. */
+static size_t
+pace(struct fetch *fetch, size_t take, size_t coding)
+{
+    size_t pending = fetch->out_len - fetch->out_off;
+    size_t cap = cap_for(fetch, pending + take + coding);
+    size_t fits = fetch->out_cap < OUT_MIN ? OUT_MIN : fetch->out_cap;
+
+    if (cap <= fits)
+        return take;
+    if (buffers_take(fetch->origin->buffers, cap - fetch->out_cap)) {
+        fetch->held_len += cap - fetch->out_cap;
+        return take;
+    }
+    pending += coding + LAST_CHUNK_LEN;
+    fits = pending < fits ? fits - pending : 0;
+    return take < fits ? take : fits;
+}
+
 /* Room for `need` more bytes at the end of the buffer; the caller stays within its length. */
 static enum err
 out_room(struct fetch *fetch, size_t need)
 {
-    size_t cap = fetch->out_cap < OUT_MIN ? OUT_MIN : fetch->out_cap;
+    size_t cap;
     char *grown;
 
     if (fetch->out_off > 0 && fetch->out_len + need > fetch->out_cap) {
@@ -145,13 +178,13 @@ out_room(struct fetch *fetch, size_t need)
     }
     if (fetch->out_len + need <= fetch->out_cap)
         return OK;
-    while (cap < fetch->out_len + need)
-        cap *= 2;
-    grown = mem_realloc(fetch->out, cap < OUT_CAP ? cap : OUT_CAP);
+    cap = cap_for(fetch, fetch->out_len + need);
+    grown = mem_realloc(fetch->out, cap);
     if (grown == NULL)
         return ERR_NOMEM;
     fetch->out = grown;
-    fetch->out_cap = cap < OUT_CAP ? cap : OUT_CAP;
+    fetch->out_cap = cap;
+    fetch_account(fetch);
     return OK;
 }
 
@@ -179,7 +212,7 @@ fetch_send_body(struct fetch *fetch, struct slice data, size_t *out_taken)
         fetch->body_begun = true; /* this owner gives no body to a second connection */
         return ERR_CLOSED;
     }
-    take = data.len < take ? data.len : take;
+    take = pace(fetch, data.len < take ? data.len : take, coding);
     fetch->body_wanted = take < data.len;
     if (take > 0 && out_room(fetch, take + coding) != OK)
         return ERR_NOMEM;

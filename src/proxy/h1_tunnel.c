@@ -102,6 +102,7 @@ conn_on_upgrade(void *arg, struct slice head)
         .client_ended = conn->eof,
         .scratch = proxy->scratch,
         .buffer_len = proxy->settings->tunnel_buffer_len,
+        .buffers = &proxy->shared->buffers,
         .idle_ms = proxy->settings->tunnel_ms,
         .on_end = on_tunnel_end,
         .arg = conn,

@@ -96,6 +96,7 @@ origin_new(struct loop *loop, struct dns *dns, const struct origin_settings *set
     origin->settings = settings;
     origin->refs = 1;
     origin->in_use = &origin->own_in_use;
+    origin->buffers = &origin->own_buffers;
     origin->servers_n = settings->servers_n;
     list_init(&origin->idle);
     list_init(&origin->free_conns);
@@ -109,11 +110,12 @@ origin_new(struct loop *loop, struct dns *dns, const struct origin_settings *set
 }
 
 void
-origin_count_in(struct origin *origin, atomic_uint *in_use)
+origin_count_in(struct origin *origin, atomic_uint *in_use, struct buffers *buffers)
 {
     ASSERT_TAG(origin, ORIGIN_TAG);
     ASSERT(atomic_load(&origin->own_in_use) == 0);
     origin->in_use = in_use;
+    origin->buffers = buffers;
 }
 
 bool

@@ -45,6 +45,7 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
         return ERR_NOMEM;
     shared->store = store;
     shared->settings = settings;
+    shared->buffers.max = settings->exchange_memory_len;
     rc =
         fill_table_new(store, settings->fill_window_len, settings->fill_memory_len, &shared->fills);
     if (rc == OK)
@@ -96,7 +97,8 @@ make_origins(struct proxy *proxy, struct dns *dns)
     for (size_t i = 0; i < settings->origins_n && rc == OK; i++) {
         rc = origin_new(proxy->loop, dns, &settings->origins[i], &proxy->origins[i]);
         if (rc == OK)
-            origin_count_in(proxy->origins[i], &proxy->shared->origins_in_use[i]);
+            origin_count_in(proxy->origins[i], &proxy->shared->origins_in_use[i],
+                            &proxy->shared->buffers);
     }
     return rc;
 }

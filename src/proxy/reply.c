@@ -273,6 +273,8 @@ reply_error(struct request *req, enum err rc, const char *why)
 
     if (rc == ERR_METHOD)
         fields = SLICE("Allow: " REPLY_ALLOW "\r\n");
+    else if (rc == ERR_EXCHANGE_MEMORY)
+        fields = SLICE("Retry-After: 1\r\n"); /* RFC 9110 section 15.6.4 */
     if (arena_printf(&req->arena, &body, "%u %s: %s\n", status, http_reason(status), why) != OK)
         body = SLICE_NONE;
     reply_local(req, status, "text/plain; charset=utf-8", fields, body);

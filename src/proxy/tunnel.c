@@ -9,12 +9,13 @@
 
 #include "base/stats.h"
 
-enum { TUNNEL_TAG = 0x74756e6e };
+enum { TUNNEL_TAG = 0x74756e6e, BUFFER_MIN = 1024 };
 enum side { CLIENT, ORIGIN, SIDES };
 
 struct flow {
     char *buf; /* buf[off .. len) waits for the receiver; NULL: nothing does */
     size_t off, len;
+    size_t held_len;    /* of tunnel->buffers: what buf has */
     size_t preface_len; /* of what waits: the head, whose bytes are not the tunnel's */
     bool ended, passed;
     uint64_t moved_len;
@@ -30,6 +31,7 @@ struct tunnel {
     struct loop_reap reap;
     char *scratch;
     size_t buffer_len;
+    struct buffers *buffers;
     unsigned idle_ms;
     void (*on_end)(void *arg, bool cut);
     void *arg;
@@ -39,6 +41,17 @@ static enum side
 other(enum side side)
 {
     return side == CLIENT ? ORIGIN : CLIENT;
+}
+
+/* What waits in it is forgotten. */
+static void
+drop(struct tunnel *tunnel, struct flow *flow)
+{
+    mem_free(flow->buf);
+    flow->buf = NULL;
+    flow->off = flow->len = 0;
+    buffers_give(tunnel->buffers, flow->held_len);
+    flow->held_len = 0;
 }
 
 /* --- the end --- */
@@ -65,8 +78,7 @@ tunnel_stop(struct tunnel **slot, bool cut)
             chan_abort(&tunnel->chans[side]);
         else
             chan_close(&tunnel->chans[side]);
-        mem_free(tunnel->flows[side].buf);
-        tunnel->flows[side].buf = NULL;
+        drop(tunnel, &tunnel->flows[side]);
     }
     STAT_DEC(tunnels_open);
     if (cut)
@@ -121,9 +133,7 @@ count_written(struct flow *flow, enum side from, size_t n)
 static void
 lose_receiver(struct tunnel *tunnel, struct flow *flow)
 {
-    mem_free(flow->buf);
-    flow->buf = NULL;
-    flow->off = flow->len = 0;
+    drop(tunnel, flow);
     flow->ended = flow->passed = true;
     tunnel->broken = true;
 }
@@ -159,11 +169,8 @@ flush(struct tunnel *tunnel, enum side from)
         !write_on(tunnel, from, slice_of(flow->buf + flow->off, flow->len - flow->off), &n))
         return;
     flow->off += n;
-    if (flow->off < flow->len)
-        return;
-    mem_free(flow->buf);
-    flow->buf = NULL;
-    flow->off = flow->len = 0;
+    if (flow->off == flow->len)
+        drop(tunnel, flow);
 }
 
 static enum err
@@ -183,18 +190,15 @@ keep(struct flow *flow, struct slice first, struct slice rest)
     return OK;
 }
 
-/* One read, written on. An error: the tunnel is to be cut. */
+/* One read of at most `most` bytes, written on. An error: the tunnel is to be cut. */
 static enum err
-transfer(struct tunnel *tunnel, enum side from)
+move_some(struct tunnel *tunnel, enum side from, size_t most)
 {
     struct flow *flow = &tunnel->flows[from];
     struct slice data;
     size_t n;
-    enum err rc;
+    enum err rc = chan_read(&tunnel->chans[from], tunnel->scratch, most, &n);
 
-    if (flow->ended || flow->buf != NULL)
-        return OK;
-    rc = chan_read(&tunnel->chans[from], tunnel->scratch, tunnel->buffer_len, &n);
     if (rc == ERR_AGAIN)
         return OK;
     if (rc == ERR_CLOSED || (rc != OK && tunnel->broken)) {
@@ -207,6 +211,26 @@ transfer(struct tunnel *tunnel, enum side from)
     loop_timer_set(tunnel->loop, &tunnel->timer, tunnel->idle_ms);
     data = slice_of(tunnel->scratch, n);
     return write_on(tunnel, from, data, &n) ? keep(flow, slice_skip(data, n), SLICE_NONE) : OK;
+}
+
+/* No more is read than there is memory to keep, should the receiver take nothing of it. */
+static enum err
+transfer(struct tunnel *tunnel, enum side from)
+{
+    struct flow *flow = &tunnel->flows[from];
+    size_t most = tunnel->buffer_len;
+    enum err rc;
+
+    if (flow->ended || flow->buf != NULL)
+        return OK;
+    if (!buffers_take(tunnel->buffers, most)) {
+        most = BUFFER_MIN;
+        buffers_force(tunnel->buffers, most);
+    }
+    rc = move_some(tunnel, from, most);
+    flow->held_len = flow->len;
+    buffers_give(tunnel->buffers, most - flow->held_len);
+    return rc;
 }
 
 /* --- events --- */
@@ -308,6 +332,11 @@ tunnel_start(const struct tunnel_plan *plan, struct tunnel **out)
     tunnel->loop = plan->loop;
     tunnel->scratch = plan->scratch;
     tunnel->buffer_len = plan->buffer_len;
+    tunnel->buffers = plan->buffers;
+    for (unsigned side = 0; side < SIDES; side++) {
+        tunnel->flows[side].held_len = tunnel->flows[side].len;
+        buffers_force(tunnel->buffers, tunnel->flows[side].held_len);
+    }
     tunnel->idle_ms = plan->idle_ms;
     tunnel->on_end = plan->on_end;
     tunnel->arg = plan->arg;

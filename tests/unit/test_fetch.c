@@ -1129,12 +1129,13 @@ connections_in_use_have_a_limit(void **state)
                                         {.act = END}};
     struct fixture *fixture = *state;
     struct owner *owner = fresh_owner();
+    static struct buffers buffers;
     atomic_uint in_use = 1; /* another worker's */
 
     fixture->settings.connections_max = 1;
     assert_int_equal(origin_new(fixture->loop, fixture->dns, &fixture->settings, &fixture->origin),
                      OK);
-    origin_count_in(fixture->origin, &in_use);
+    origin_count_in(fixture->origin, &in_use, &buffers);
     fetch_one(fixture, &get, owner);
     assert_int_equal(owner->rc, ERR_ORIGIN_BUSY);
     assert_int_equal(counted(fixture, STAT_origin_busy), 1);
