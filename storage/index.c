@@ -204,13 +204,14 @@ rebuild(struct index *index, uint64_t n)
     return OK;
 }
 
-/* A table has two slots for each entry when it is made, and while it is, the one before it is still
- * there, at most as long. Entries of one batch that went wait for readers while those of the next
- * come. */
+/* A table has two slots for each entry when it is made. Of those that it and the one before it have
+ * replaced, at most as long, readers of two batches may still look at both: slots of what went are
+ * used up, so a full index makes a table of the same length anew every other batch. Entries of one
+ * batch that went wait for readers while those of the next come. */
 static uint64_t
 entries_within(uint64_t memory_len, uint64_t cap)
 {
-    uint64_t tables_len = cap * 2 * sizeof(uint64_t), n;
+    uint64_t tables_len = cap * 3 * sizeof(uint64_t), n;
 
     if (tables_len >= memory_len)
         return 0;
