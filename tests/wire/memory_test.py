@@ -213,7 +213,7 @@ def test_everything_at_once(origin, start_edge):
     seen = edge.stats()
     assert seen["shed_input"] > 0 and seen["search_rules_learned"] > 0
     if not sanitizers():
-        spare = 16 * KIB  # what is freed is not given back at once; the tables of constant size
+        spare = 8 * KIB  # what is freed is not given back at once; the tables of constant size
         assert most["rss_kib"] - before < sum(bounds.values()) // KIB + 4 * most["connections_open"] + spare
     for client in flood.half_heads:
         client.close()
