@@ -242,8 +242,10 @@ note_bad_piece(struct run *run, uint64_t oid, uint64_t body_len, uint32_t piece)
         record_decode(value, oid, false, &record) != OK || record.body_len != body_len ||
         (record.flags & RECORD_DEAD) != 0)
         return;
-    run->found.bad++;
     source.slot = find_slot(run, oid, record.key);
+    if (source.slot == INDEX_NONE)
+        return; /* dropped since the snapshot was taken */
+    run->found.bad++;
     verify_report_piece(run->store, &source, piece);
 }
 
