@@ -193,7 +193,7 @@ note_txn(struct writer *w, uint64_t took_us)
         w->longest_us = took_us;
     if (w->freed_n > w->most_freed_n)
         w->most_freed_n = w->freed_n;
-    STAT_SET(store_txn_us_max, w->longest_us);
+    STAT_SET(store_txn_longest, w->longest_us);
     STAT_SET(store_txn_freed_max, w->most_freed_n);
 }
 
