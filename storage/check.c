@@ -136,19 +136,6 @@ flush_lost(struct run *run)
     return rc;
 }
 
-static uint32_t
-find_slot(struct run *run, uint64_t oid, struct slice key)
-{
-    struct index_probe probe;
-    uint32_t slot;
-
-    index_probe_begin(&run->store->index, store_hash(key), &probe);
-    while ((slot = index_probe_next(&probe)) != INDEX_NONE)
-        if (index_entry(&run->store->index, slot)->oid == oid)
-            break;
-    return slot;
-}
-
 /* The section is open. */
 static void
 note_bad_record(struct run *run, uint64_t oid, struct slice value)
@@ -157,7 +144,7 @@ note_bad_record(struct run *run, uint64_t oid, struct slice value)
     uint32_t slot = INDEX_NONE;
 
     if (record_decode(value, oid, false, &record) == OK)
-        slot = find_slot(run, oid, record.key);
+        slot = index_find(&run->store->index, store_hash(record.key), oid);
     if (slot == INDEX_NONE) {
         run->lost[run->lost_n++] = oid;
         return;
@@ -242,7 +229,7 @@ note_bad_piece(struct run *run, uint64_t oid, uint64_t body_len, uint32_t piece)
         record_decode(value, oid, false, &record) != OK || record.body_len != body_len ||
         (record.flags & RECORD_DEAD) != 0)
         return;
-    source.slot = find_slot(run, oid, record.key);
+    source.slot = index_find(&run->store->index, store_hash(record.key), oid);
     if (source.slot == INDEX_NONE)
         return; /* dropped since the snapshot was taken */
     run->found.bad++;

@@ -144,6 +144,19 @@ index_probe_next(struct index_probe *probe)
     }
 }
 
+uint32_t
+index_find(const struct index *index, struct store_hash hash, uint64_t oid)
+{
+    struct index_probe probe;
+    uint32_t number;
+
+    index_probe_begin(index, hash, &probe);
+    while ((number = index_probe_next(&probe)) != INDEX_NONE)
+        if (index_entry(index, number)->oid == oid)
+            break;
+    return number;
+}
+
 bool
 index_pin(struct index_entry *entry)
 {

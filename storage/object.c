@@ -222,15 +222,9 @@ object_doom(struct writer *w, uint64_t oid, uint32_t slot)
 uint32_t
 object_find(const struct writer *w, struct store_hash hash, uint64_t oid)
 {
-    struct index_probe probe;
-    uint32_t slot;
+    uint32_t slot = index_find(&w->store->index, hash, oid); /* at most one: ids are unique */
 
-    index_probe_begin(&w->store->index, hash, &probe);
-    while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
-        const struct index_entry *entry = index_entry(&w->store->index, slot);
-
-        if (entry->oid == oid && !object_is_going(entry))
-            break;
-    }
+    if (slot == INDEX_NONE || object_is_going(index_entry(&w->store->index, slot)))
+        return INDEX_NONE;
     return slot;
 }

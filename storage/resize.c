@@ -248,19 +248,6 @@ collect(struct copy *copy)
     return copy->is_end ? 0 : rc;
 }
 
-static uint32_t
-find_slot(const struct index *index, struct store_hash hash, uint64_t oid)
-{
-    struct index_probe probe;
-    uint32_t slot;
-
-    index_probe_begin(index, hash, &probe);
-    while ((slot = index_probe_next(&probe)) != INDEX_NONE)
-        if (index_entry(index, slot)->oid == oid)
-            break;
-    return slot;
-}
-
 /* A damaged piece is copied as it is: its checksum goes on telling. The object is reported as a
  * reader would. */
 static void
@@ -281,7 +268,7 @@ look_at(struct copy *copy, const struct copy_value *at)
     if (env_get(&copy->store->env, copy->from, record_key(oid, RECORD_PIECE), &value) != 0 ||
         record_decode(value, oid, true, &record) != OK)
         return;
-    slot = find_slot(&copy->store->index, store_hash(record.key), oid);
+    slot = index_find(&copy->store->index, store_hash(record.key), oid);
     if (slot != INDEX_NONE)
         verify_report_record(copy->store, slot, oid);
 }

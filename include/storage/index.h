@@ -113,6 +113,9 @@ index_probe_begin(const struct index *index, struct store_hash hash, struct inde
 /* The next entry with that hash, or INDEX_NONE. In no order. */
 uint32_t index_probe_next(struct index_probe *probe);
 
+/* The entry of this object, or INDEX_NONE. */
+uint32_t index_find(const struct index *index, struct store_hash hash, uint64_t oid);
+
 /* False when the entry is going or was pinned too often. */
 MUST_USE bool index_pin(struct index_entry *entry);
 void index_unpin(struct index_entry *entry);
