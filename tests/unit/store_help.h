@@ -312,6 +312,36 @@ help_reader(struct store *store)
     return reader;
 }
 
+/* A store and a reader of it, from set-up to tear-down. */
+struct help_fixture {
+    char path[256];
+    struct store *store;
+    struct store_reader *reader;
+};
+
+static inline int
+help_set_up(void **state, uint64_t size_len)
+{
+    static struct help_fixture fixture;
+
+    help_new_folder(fixture.path, sizeof(fixture.path));
+    fixture.store = help_open(fixture.path, size_len);
+    fixture.reader = help_reader(fixture.store);
+    *state = &fixture;
+    return 0;
+}
+
+static inline int
+help_tear_down(void **state)
+{
+    struct help_fixture *fixture = *state;
+
+    store_reader_free(&fixture->reader);
+    store_close(&fixture->store);
+    help_remove_folder(fixture->path);
+    return 0;
+}
+
 /* Changes the byte at `at` of the body of `text` on the disk, in every copy there is; returns how
  * many there were. */
 static inline unsigned

@@ -9,37 +9,14 @@
 
 #define MIB (1024ULL * 1024)
 
-struct fixture {
-    char path[256];
-    struct store *store;
-    struct store_reader *reader;
-};
-
 static int
 set_up(void **state)
 {
-    static struct fixture fixture;
-
-    help_new_folder(fixture.path, sizeof(fixture.path));
-    fixture.store = help_open(fixture.path, 64 * MIB);
-    fixture.reader = help_reader(fixture.store);
-    *state = &fixture;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_reader_free(&fixture->reader);
-    store_close(&fixture->store);
-    help_remove_folder(fixture->path);
-    return 0;
+    return help_set_up(state, 64 * MIB);
 }
 
 static void
-reopen(struct fixture *fixture, uint64_t size_len)
+reopen(struct help_fixture *fixture, uint64_t size_len)
 {
     store_reader_free(&fixture->reader);
     store_close(&fixture->store);
@@ -53,7 +30,7 @@ bodies_of_every_size_come_back(void **state)
     static const uint64_t sizes[] = {0,     1,     1500,  1501,   2014,  2015,        4071,
                                      4072,  4073,  8168,  32744,  65511, 65512,       65513,
                                      65536, 67012, 67013, 131024, MIB,   5 * MIB + 77};
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     char key[32];
 
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -81,7 +58,7 @@ bodies_of_every_size_come_back(void **state)
 static void
 ranges_of_a_body_are_exact(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object object = {.key = "range", .body_len = 3 * BLOCK_FULL_LEN + 40000};
     static const struct {
         uint64_t off, len_max;
@@ -123,7 +100,7 @@ ranges_of_a_body_are_exact(void **state)
 static void
 what_a_record_holds_comes_back(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static const uint64_t labels[] = {1, UINT64_MAX, 42};
     struct store_key key = help_key("record");
     struct store_record record = {.variant = 7,
@@ -159,7 +136,7 @@ what_a_record_holds_comes_back(void **state)
 static void
 variants_stand_side_by_side_newest_first(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_key key = help_key("variants");
     struct store_cursor cursor = {.key = &key};
     struct store_object found;
@@ -184,7 +161,7 @@ variants_stand_side_by_side_newest_first(void **state)
 static void
 the_same_variant_is_replaced(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object first = {.key = "again", .body_len = 100, .variant = 1};
     struct help_object second = {.key = "again", .body_len = 200000, .variant = 1};
     struct help_object other = {.key = "again", .body_len = 5, .variant = 2};
@@ -202,7 +179,7 @@ the_same_variant_is_replaced(void **state)
 static void
 one_key_stored_many_times_at_once_ends_as_one(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_wait wait;
 
     for (unsigned i = 0; i < 50; i++) {
@@ -221,7 +198,7 @@ one_key_stored_many_times_at_once_ends_as_one(void **state)
 static void
 a_put_given_up_leaves_nothing(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object object = {.key = "gone", .body_len = 3 * MIB};
     struct help_object after = {.key = "after", .body_len = 10};
     struct store_key key = help_key("gone");
@@ -250,7 +227,7 @@ a_put_given_up_leaves_nothing(void **state)
 static void
 a_section_held_open_is_seen(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object object = {.key = "held", .body_len = 100};
     int64_t before = stats_read(STAT_store_reader_lag);
     struct store_object found;
@@ -272,7 +249,7 @@ a_section_held_open_is_seen(void **state)
 static void
 too_large_a_body_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object object = {.key = "large", .body_len = 9 * MIB}; /* an eighth is 8 */
 
     assert_int_equal(help_put_start(fixture->store, &object, (struct store_done){NULL, NULL}),
@@ -283,7 +260,7 @@ too_large_a_body_is_refused(void **state)
 static void
 a_folder_is_for_one_at_a_time(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_settings settings = {
         .path = fixture->path, .size_len = 64 * MIB, .readers_max = 4};
     struct store *second = NULL;
@@ -310,7 +287,7 @@ a_folder_that_cannot_be_made_is_told(void **state)
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, help_tear_down)
     const struct CMUnitTest tests[] = {
         T(bodies_of_every_size_come_back),       T(ranges_of_a_body_are_exact),
         T(what_a_record_holds_comes_back),       T(variants_stand_side_by_side_newest_first),

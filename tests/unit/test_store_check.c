@@ -7,33 +7,10 @@
 
 #define MIB (1024ULL * 1024)
 
-struct fixture {
-    char path[256];
-    struct store *store;
-    struct store_reader *reader;
-};
-
 static int
 set_up(void **state)
 {
-    static struct fixture fixture;
-
-    help_new_folder(fixture.path, sizeof(fixture.path));
-    fixture.store = help_open(fixture.path, 32 * MIB);
-    fixture.reader = help_reader(fixture.store);
-    *state = &fixture;
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_reader_free(&fixture->reader);
-    store_close(&fixture->store);
-    help_remove_folder(fixture->path);
-    return 0;
+    return help_set_up(state, 32 * MIB);
 }
 
 static uint64_t
@@ -73,7 +50,7 @@ wait_for_end(struct store *store)
 static void
 a_check_of_nothing_is_done_at_once(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_check check;
 
     store_check_status(fixture->store, &check);
@@ -111,7 +88,7 @@ damage_key(const char *path, const char *key)
 static void
 what_is_damaged_is_dropped(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static const struct {
         const char *key;
         uint64_t body_len, at;
@@ -159,7 +136,7 @@ static void
 one_at_a_time_at_its_rate(void **state)
 {
     enum { N = 40, LEN = 100000, RATE = 8000000 };
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_check check;
     uint64_t began = now_ms();
 
@@ -178,7 +155,7 @@ one_at_a_time_at_its_rate(void **state)
 static void
 a_check_can_be_stopped(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_check check;
     uint64_t began;
 
@@ -202,7 +179,7 @@ a_check_can_be_stopped(void **state)
 static void
 the_end_of_the_store_ends_it(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     uint64_t began;
 
     put_objects(fixture->store, 20, 100000);
@@ -221,7 +198,7 @@ the_end_of_the_store_ends_it(void **state)
 static void
 a_check_of_a_busy_store(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_purge purge = {.kind = STORE_PURGE_PREFIX, .text = slice_from_str("busy/1")};
     struct store_check check;
     unsigned i = 0;
@@ -281,7 +258,7 @@ disorder(const char *path)
 static void
 a_tree_out_of_order_ends_the_check(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_check check;
 
     put_objects(fixture->store, 30, 1400); /* two in a leaf */
@@ -296,13 +273,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_check_of_nothing_is_done_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_damaged_is_dropped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_at_a_time_at_its_rate, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_check_can_be_stopped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_end_of_the_store_ends_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_check_of_a_busy_store, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_tree_out_of_order_ends_the_check, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_check_of_nothing_is_done_at_once, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_damaged_is_dropped, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(one_at_a_time_at_its_rate, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(a_check_can_be_stopped, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_the_store_ends_it, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(a_check_of_a_busy_store, set_up, help_tear_down),
+        cmocka_unit_test_setup_teardown(a_tree_out_of_order_ends_the_check, set_up, help_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,41 +7,19 @@
 
 #define MIB (1024ULL * 1024)
 
-struct fixture {
-    char path[256];
-    struct store *store;
-    struct store_reader *reader;
-};
-
 static const uint64_t label_news = 11, label_sport = 22;
 
 static int
 set_up(void **state)
 {
-    static struct fixture fixture;
-
-    help_new_folder(fixture.path, sizeof(fixture.path));
-    fixture.store = help_open(fixture.path, 64 * MIB);
-    fixture.reader = help_reader(fixture.store);
-    *state = &fixture;
-    return 0;
+    return help_set_up(state, 64 * MIB);
 }
 
 static void
-close_fixture(struct fixture *fixture)
+close_fixture(struct help_fixture *fixture)
 {
     store_reader_free(&fixture->reader);
     store_close(&fixture->store);
-}
-
-static int
-tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    close_fixture(fixture);
-    help_remove_folder(fixture->path);
-    return 0;
 }
 
 static void
@@ -87,7 +65,7 @@ found(struct store_reader *reader, unsigned *out_soft)
 static void
 every_kind_removes_what_it_names(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static const struct {
         const char *why;
         struct store_purge purge;
@@ -134,7 +112,7 @@ every_kind_removes_what_it_names(void **state)
 static void
 one_call_may_name_many(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     const struct store_purge purges[] = {
         {STORE_PURGE_KEY, false, 0, SLICE("site/a/1")},
         {STORE_PURGE_KEY, false, 0, SLICE("site/b/1")},
@@ -153,7 +131,7 @@ one_call_may_name_many(void **state)
 static void
 unknown_ids_are_not_found(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_purge_status status;
 
     assert_int_equal(store_purge_status(fixture->store, 0, &status), ERR_NOT_FOUND);
@@ -164,7 +142,7 @@ unknown_ids_are_not_found(void **state)
 static void
 a_purge_reaches_puts_on_their_way(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static const struct {
         const char *why;
         struct store_purge purge;
@@ -219,7 +197,7 @@ a_purge_reaches_puts_on_their_way(void **state)
 static void
 an_update_gives_a_new_head_and_lifts_a_soft_purge(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct help_object object = {
         .key = "update", .body_len = 70000, .variant = 5, .labels = &label_news, .labels_n = 1};
     struct store_record record = {.meta = SLICE("new meta"),
@@ -276,7 +254,7 @@ an_update_gives_a_new_head_and_lifts_a_soft_purge(void **state)
 static void
 soft_marks_outlive_a_restart(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_purge soft = {STORE_PURGE_LABEL, true, 11, SLICE_NONE};
     unsigned marked;
     uint64_t id;
@@ -294,7 +272,7 @@ soft_marks_outlive_a_restart(void **state)
 static void
 many_objects_are_swept(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_purge purge = {STORE_PURGE_LABEL, false, 11, SLICE_NONE};
     char key[32];
     uint64_t id;
@@ -324,7 +302,7 @@ many_objects_are_swept(void **state)
 static void
 a_soft_purge_holds_all_through_a_section(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     const struct store_purge purge = {STORE_PURGE_PREFIX, true, 0, SLICE("site/")};
 
     for (unsigned round = 0; round < 150; round++) {
@@ -346,7 +324,7 @@ a_soft_purge_holds_all_through_a_section(void **state)
 static void
 an_acknowledged_purge_outlives_kill(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     const struct store_purge purges[] = {
         {STORE_PURGE_KEY, false, 0, SLICE("site/a/1")},
         {STORE_PURGE_LABEL, false, 11, SLICE_NONE},
@@ -384,7 +362,7 @@ an_acknowledged_purge_outlives_kill(void **state)
 static void
 states_tell_matched_removed_and_marked(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     const struct store_purge both[] = {{STORE_PURGE_LABEL, false, 11, SLICE_NONE},
                                        {STORE_PURGE_PREFIX, false, 0, SLICE("site/b")}};
     const struct store_purge soft = {STORE_PURGE_LABEL, true, 22, SLICE_NONE};
@@ -417,7 +395,7 @@ states_tell_matched_removed_and_marked(void **state)
 static void
 purges_at_work_are_known_after_a_kill(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     struct store_purge purge = {STORE_PURGE_LABEL, false, 11, SLICE_NONE};
     struct store_purge_status work;
     uint64_t id = 0, ended, last;
@@ -458,7 +436,7 @@ purges_at_work_are_known_after_a_kill(void **state)
 static void
 names_at_work_are_bounded(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static struct store_purge purges[4096];
     uint64_t id = 0, last = 0;
     unsigned taken = 0;
@@ -486,7 +464,7 @@ names_at_work_are_bounded(void **state)
 static void
 one_call_may_mix_kinds_hard_and_soft(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     const struct store_purge purges[] = {
         {STORE_PURGE_ALL, true, 0, SLICE_NONE},
         {STORE_PURGE_KEY, true, 0, SLICE("site/a/2")},
@@ -596,7 +574,7 @@ a_purge_reaches_survivors_of_eviction(void **state)
 static void
 too_many_rows_are_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct help_fixture *fixture = *state;
     static struct store_purge purges[5000];
     uint64_t id;
 
@@ -610,7 +588,7 @@ too_many_rows_are_refused(void **state)
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, help_tear_down)
     const struct CMUnitTest tests[] = {
         T(every_kind_removes_what_it_names),
         T(one_call_may_name_many),
