@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+import codings
 import content
 import h1
 from client import Client, Crowd, load
@@ -166,3 +167,28 @@ def test_debians_servers_send_freshness(tmp_path, server):
         assert len(running.log_lines(2)) == 2
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize("coding", codings.CODINGS)
+def test_a_coded_body_is_one_whole_stream(coding):
+    data = codings.text(50_000, coding)
+    coded = codings.encode(coding, data)
+    assert len(coded) < len(data) / 2 and codings.decode(coding, coded) == data
+    assert data.startswith(codings.decode_part(coding, coded[:10_000]))
+    for wrong in (b"", coded[:-1], coded + b"\n", coded + coded, data):
+        with pytest.raises(ValueError):
+            codings.decode(coding, wrong)
+
+
+def test_a_zstd_window_that_browsers_refuse_is_wrong():
+    """RFC 9659 section 3."""
+    parameters = codings.zstandard.ZstdCompressionParameters(window_log=24)
+    stream = codings.zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with pytest.raises(ValueError, match="window"):
+        codings.decode("zstd", stream.compress(codings.text(50_000)) + stream.flush())
+
+
+@pytest.mark.parametrize("coding", codings.CODINGS)
+def test_a_bomb_is_small_until_it_is_opened(coding):
+    bomb = codings.bomb(coding, 5_000_001)
+    assert len(bomb) < 6000 and codings.decode(coding, bomb) == bytes(5_000_001)

@@ -15,10 +15,11 @@ PACKAGES_RUN=(curl)
 
 # The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
 # documents (python3.11-doc), a real metrics parser (promtool, in prometheus), another parser of
-# requests (nodejs), real websockets (python3-websockets) and a real attacker (slowhttptest).
+# requests (nodejs), real websockets (python3-websockets), a real attacker (slowhttptest), and coders
+# that are not brink's own (python3-brotli, python3-zstandard, the command lines).
 PACKAGES_TEST=(
     python3-pytest python3-websockets curl wget nginx-light apache2 nodejs prometheus python3.11-doc
-    slowhttptest
+    slowhttptest python3-brotli python3-zstandard brotli zstd
 )
 
 # libFuzzer comes with clang.
