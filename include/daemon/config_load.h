@@ -51,5 +51,6 @@ void config_load_file(struct config_load *load, char *text, size_t len); /* conf
 void config_load_complete(struct config_load *load);                     /* config_check.c */
 void config_load_check(struct config_load *load);                        /* config_check.c */
 void config_load_check_sites(struct config_load *load);                  /* config_site.c */
+void config_load_check_coding(struct config_load *load, size_t site);    /* config_coding.c */
 
 #endif

@@ -17,6 +17,8 @@ enum config_kind {
     KIND_hosts,
     KIND_names,
     KIND_words,
+    KIND_types,
+    KIND_choices,
     KIND_networks,
     KIND_ttls,
 };
@@ -40,8 +42,14 @@ struct config_origin {
     size_t servers_n;
 };
 
+struct config_coding {
+    struct config_texts order, types, origin, precompressed;
+    unsigned strong[CODING_COUNT], quick[CODING_COUNT];
+};
+
 struct config_site {
     struct site_settings settings;
+    struct config_coding coding;
     struct config_ttls status_ttls;
     struct config_texts hosts, targeted_fields, key_fields, key_cookies, upgrades;
     struct config_texts query_drop, query_keep;

@@ -8,8 +8,10 @@
 #include "proxy/exchange.h"
 #include "proxy/origin.h"
 #include "proxy/rate.h"
+#include "proxy/variants.h"
 #include "proxy/watch.h"
 #include "storage/store.h"
+#include "transform/coder.h"
 
 /* From which request on a response is stored. */
 enum site_store_on { SITE_STORE_ON_FIRST, SITE_STORE_ON_SECOND };
@@ -36,8 +38,9 @@ struct site_settings {
     const char *const *key_cookies; /* names of cookies whose values are part of the key */
     size_t key_cookies_n;
     struct cache_target_rules target; /* not when `pass` */
-    bool no_vary_search;              /* heed what responses say of their queries */
-    const char *const *upgrades;      /* protocols that a connection may change to, lower case */
+    struct coding_settings coding;
+    bool no_vary_search;         /* heed what responses say of their queries */
+    const char *const *upgrades; /* protocols that a connection may change to, lower case */
     size_t upgrades_n;
 };
 
@@ -60,8 +63,11 @@ struct proxy_settings {
     uint64_t fill_window_len;      /* memory for one object on its way in */
     uint64_t fill_memory_len;      /* for all of them; 0: no bound */
     uint64_t exchange_memory_len;  /* for all exchanges with origins, and tunnels; 0: no bound */
-    unsigned ranges_max;           /* of one request; more are answered with the whole */
-    const char *node_name;         /* in Via and Cache-Status: a token */
+    uint64_t coder_memory_len;     /* of all that codes or decodes at once; 0: no bound */
+    struct coder_bound coder_bound;
+    struct variants_settings variants;
+    unsigned ranges_max;               /* of one request; more are answered with the whole */
+    const char *node_name;             /* in Via and Cache-Status: a token */
     const struct sock_net *purge_from; /* who may PURGE on the traffic port */
     size_t purge_from_n;
     bool keep_tags; /* let clients see tag fields */

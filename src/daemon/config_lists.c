@@ -75,19 +75,28 @@ has_word(const char *words, const char *wanted)
     return false;
 }
 
-/* Names of fields and protocols: tokens (RFC 9110 section 5.6.2), which compare without case. */
 static const char *
-parse_name(struct reading *list, struct slice text, void *out)
+copy_lower(struct reading *list, struct slice text)
 {
-    char *name = arena_zalloc(list->arena, text.len + 1);
+    char *copy = arena_zalloc(list->arena, text.len + 1);
 
-    if (name == NULL) {
+    if (copy == NULL) {
         list->rc = ERR_NOMEM;
         return NULL;
     }
     for (size_t i = 0; i < text.len; i++)
-        name[i] = char_lower(text.ptr[i]);
-    *(const char **)out = name;
+        copy[i] = char_lower(text.ptr[i]);
+    return copy;
+}
+
+/* Names of fields and protocols: tokens (RFC 9110 section 5.6.2), which compare without case. */
+static const char *
+parse_name(struct reading *list, struct slice text, void *out)
+{
+    const char *name = *(const char **)out = copy_lower(list, text);
+
+    if (name == NULL)
+        return NULL;
     if (!chars_all(text, CH_TOKEN))
         return "not a name";
     if (has_text(list, name))
@@ -107,6 +116,44 @@ parse_word(struct reading *list, struct slice text, void *out)
             return "not a word";
     word = *(const char **)out = copy_text(list, text);
     return list->rc == OK && has_text(list, word) ? "there twice" : NULL;
+}
+
+/* A half of a media type: a token, in which one "*" may stand for anything. */
+static bool
+is_type_part(struct slice part)
+{
+    const char *star;
+
+    if (part.len == 0 || !chars_all(part, CH_TOKEN))
+        return false;
+    star = memchr(part.ptr, '*', part.len);
+    return star == NULL || memchr(star + 1, '*', part.len - (size_t)(star + 1 - part.ptr)) == NULL;
+}
+
+/* Media types (RFC 9110 section 8.3.1) without parameters; they compare without case. */
+static const char *
+parse_type(struct reading *list, struct slice text, void *out)
+{
+    const char *type = *(const char **)out = copy_lower(list, text);
+    struct slice rest = text, part;
+
+    if (type == NULL)
+        return NULL;
+    if (!slice_cut(&rest, '/', &part) || !is_type_part(part) || !is_type_part(rest))
+        return "not a media type";
+    return has_text(list, type) ? "there twice" : NULL;
+}
+
+static const char *
+parse_choice(struct reading *list, struct slice text, void *out)
+{
+    const char *choice = *(const char **)out = copy_lower(list, text);
+
+    if (choice == NULL)
+        return NULL;
+    if (!has_word(list->directive->most, choice))
+        return "unknown";
+    return has_text(list, choice) ? "there twice" : NULL;
 }
 
 static const char *
@@ -150,6 +197,17 @@ parse_ttl(struct reading *list, struct slice text, void *out)
 
 /* --- the loop --- */
 
+static void
+say_fault(const struct config_directive *directive, struct slice value, const char *fault,
+          char *why, size_t why_cap)
+{
+    bool chosen = directive->kind == KIND_choices;
+
+    (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s%s", directive->name, SLICE_ARGS(value),
+                   fault, chosen ? "choose each once of: " : "",
+                   chosen ? directive->most : config_kind_wanted(directive->kind));
+}
+
 static const struct item_kind {
     size_t len;
     const char *(*parse)(struct reading *list, struct slice text, void *out);
@@ -157,6 +215,8 @@ static const struct item_kind {
     [KIND_hosts] = {sizeof(const char *), parse_host},
     [KIND_names] = {sizeof(const char *), parse_name},
     [KIND_words] = {sizeof(const char *), parse_word},
+    [KIND_types] = {sizeof(const char *), parse_type},
+    [KIND_choices] = {sizeof(const char *), parse_choice},
     [KIND_networks] = {sizeof(struct sock_net), parse_network},
     [KIND_ttls] = {sizeof(struct cache_status_ttl), parse_ttl},
 };
@@ -178,8 +238,7 @@ config_set_list(struct arena *arena, const struct config_directive *directive, v
             continue;
         fault = kind->parse(&list, values[i], items + list.n * kind->len);
         if (fault != NULL) {
-            (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s", directive->name,
-                           SLICE_ARGS(values[i]), fault, config_kind_wanted(directive->kind));
+            say_fault(directive, values[i], fault, why, why_cap);
             return ERR_SYNTAX;
         }
         list.n++;

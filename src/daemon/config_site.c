@@ -286,6 +286,7 @@ config_load_check_sites(struct config_load *load)
         check_site_cookies(load, i);
         check_site_target(load, i);
         check_site_admission(load, i);
+        config_load_check_coding(load, i);
         load->sites[i].settings.group = store_group(slice_from_str(load->sites[i].settings.name));
         load->sites[i].settings.cache.status_ttls = load->sites[i].status_ttls.items;
         load->sites[i].settings.cache.status_ttls_n = load->sites[i].status_ttls.n;

@@ -45,6 +45,10 @@ static const struct {
                     sizeof(struct config_texts), true},
     [KIND_words] = {"list of words", "write each once, such as {\"fbclid\", \"utm_*\"}",
                     sizeof(struct config_texts), true},
+    [KIND_types] = {"list of media types",
+                    "write each once, such as {\"text/*\", \"application/json\"}",
+                    sizeof(struct config_texts), true},
+    [KIND_choices] = {"list of choices", "", sizeof(struct config_texts), true},
     [KIND_networks] = {"list of networks",
                        "write addresses such as {\"127.0.0.1\", \"10.0.0.0/8\"}",
                        sizeof(struct config_networks), true},
@@ -265,6 +269,8 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
     case KIND_hosts:
     case KIND_names:
     case KIND_words:
+    case KIND_types:
+    case KIND_choices:
     case KIND_networks:
     case KIND_ttls:
         return config_set_list(arena, directive, field, values, values_n, why, why_cap);
@@ -275,7 +281,7 @@ config_set(struct arena *arena, const struct config_directive *directive, void *
 enum err
 config_set_defaults(struct arena *arena, enum config_section section, void *base)
 {
-    enum { DEFAULT_ITEMS_MAX = 8 };
+    enum { DEFAULT_ITEMS_MAX = 32 };
     char why[256];
 
     for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
@@ -288,6 +294,7 @@ config_set_defaults(struct arena *arena, enum config_section section, void *base
         if (config_kind_is_list(directives[i].kind)) {
             while (rest.len > 0 && n < DEFAULT_ITEMS_MAX)
                 (void)slice_cut(&rest, ' ', &values[n++]);
+            ASSERT(rest.len == 0);
         } else {
             values[n++] = rest;
         }
@@ -316,6 +323,8 @@ print_directive(const struct config_directive *directive, FILE *out)
         fprintf(out, "; %s to %s", directive->least, directive->most);
     if (directive->kind == KIND_choice)
         fprintf(out, "; one of: %s", directive->most);
+    if (directive->kind == KIND_choices)
+        fprintf(out, "; some of: %s", directive->most);
     fprintf(out, "\n    %s\n", directive->help);
 }
 

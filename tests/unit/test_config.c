@@ -13,6 +13,7 @@
 
 #define EIGHT(x) #x "0," #x "1," #x "2," #x "3," #x "4," #x "5," #x "6," #x "7,"
 #define SIXTY_FIVE EIGHT(a) EIGHT(b) EIGHT(c) EIGHT(d) EIGHT(e) EIGHT(f) EIGHT(g) EIGHT(h) "i"
+#define TYPES_WANTED "write each once, such as {\"text/*\", \"application/json\"}\n"
 #define TTLS_WANTED "write a status or a class with a time, such as {\"404=1m\", \"5xx=5s\"}\n"
 #define ORIGIN "origin \"app\" { server \"127.0.0.1:3000\" {} }\n"
 
@@ -71,6 +72,35 @@ assert_faults(const char *text, struct config_args args, const char *want)
     free(faults);
 }
 
+/* What every_kind_is_read says of compression. */
+static void
+assert_coding_is_read(const struct config *config)
+{
+    const struct coding_settings *coding = &config->proxy.sites[0].coding;
+
+    assert_int_equal(coding->variant.codings_n, 2);
+    assert_int_equal(coding->variant.codings[0], CODING_GZIP);
+    assert_int_equal(coding->variant.codings[1], CODING_ZSTD);
+    assert_int_equal(coding->variant.types_n, 2);
+    assert_string_equal(coding->variant.types[0], "text/*");
+    assert_int_equal(coding->variant.min_len, 10);
+    assert_false(coding->variant.decode);
+    assert_int_equal(coding->strong_max_len, 1 << 20);
+    assert_int_equal(coding->strong[CODING_ZSTD], 7);
+    assert_int_equal(coding->strong[CODING_GZIP], 10);
+    assert_int_equal(coding->strong[CODING_BR], 11);
+    assert_int_equal(coding->quick[CODING_BR], 0);
+    assert_int_equal(coding->quick[CODING_ZSTD], 3);
+    assert_string_equal(coding->accept, "br, identity");
+    assert_int_equal(coding->precompressed_n, 1);
+    assert_int_equal(coding->precompressed[0], CODING_ZSTD);
+    assert_int_equal(config->proxy.coder_memory_len, 1 << 20);
+    assert_int_equal(config->proxy.variants.threads_n, 3);
+    assert_int_equal(config->proxy.variants.queue_max, 7);
+    assert_int_equal(config->proxy.coder_bound.ratio, 20);
+    assert_int_equal(config->proxy.coder_bound.free_len, 4096);
+}
+
 static void
 every_kind_is_read(void **state)
 {
@@ -105,7 +135,16 @@ every_kind_is_read(void **state)
                   "  key_ignore_case = yes\n"
                   "  query_drop = {\"utm_*\", \"Id[]\", \"\"}\n"
                   "  query_sort = yes\n"
+                  "  compress = {gzip, ZSTD}\n"
+                  "  compress_types = {\"Text/*\", \"*/*+json\"}\n"
+                  "  compress_min = 10 compress_max = 1MB\n"
+                  "  zstd_level = 7 gzip_level = 10 br_quick = 0\n"
+                  "  decompress = no\n"
+                  "  origin_encoding = {br, identity}\n"
+                  "  precompressed = {zstd}\n"
                   "}\n"
+                  "coder_memory = 1MB compress_threads = 3 compress_queue = 7\n"
+                  "decompress_ratio = 20 decompress_free = 4KB\n"
                   "admin \"127.0.0.1:8081\" { token = \"t0ken\" }\n"
                   "log { level = warn access = \"-\" access_format = json }\n",
                   (struct config_args){0});
@@ -164,6 +203,7 @@ every_kind_is_read(void **state)
     assert_string_equal(site->target.drop[0], "utm_*");
     assert_string_equal(site->target.drop[1], "Id[]");
     assert_int_equal(site->target.keep_n, 0);
+    assert_coding_is_read(config);
     assert_true(config->admin.on);
     assert_string_equal(config->admin.token, "t0ken");
     assert_int_equal(config->log.level, LOG_WARN);
@@ -196,6 +236,9 @@ defaults_are_safe(void **state)
     assert_int_equal(config->proxy.sites_n, 1); /* the only origin answers for any host */
     assert_int_equal(config->proxy.sites[0].hosts_n, 0);
     assert_true(config->proxy.sites[0].cache.heuristic);
+    assert_int_equal(config->proxy.sites[0].coding.variant.codings[0], CODING_BR);
+    assert_int_equal(config->proxy.sites[0].coding.precompressed_n, 0);
+    assert_string_equal(config->proxy.sites[0].coding.accept, "identity");
     config_free(&config);
 }
 
@@ -283,6 +326,35 @@ faults_name_line_and_remedy(void **state)
          "with * for any ending\n"
          "conf:2: query_keep: \"a#\" is no name of a parameter; write what stands before the =, "
          "with * for any ending\n"},
+        {"an unknown coding", ORIGIN "site \"a\" {\n compress = {br,\n \"deflate\"} }\n",
+         "conf:3: compress: \"deflate\" is unknown; choose each once of: br zstd gzip\n"},
+        {"identity is no compression", "site \"a\" { precompressed = identity }\n" ORIGIN,
+         "conf:1: precompressed: \"identity\" is unknown; choose each once of: br zstd gzip\n"},
+        {"a coding twice", "site \"a\" { origin_encoding = {gzip, GZIP} }\n" ORIGIN,
+         "conf:1: origin_encoding: \"GZIP\" is there twice; choose each once of: identity br zstd "
+         "gzip\n"},
+        {"a level that gzip has not", "site \"a\" { gzip_level = 13 }\n" ORIGIN,
+         "conf:1: gzip_level = 13 is out of range; give 1 to 12\n"},
+        {"a level of one go", "site \"a\" { gzip_quick = 10 }\n" ORIGIN,
+         "conf:1: gzip_quick = 10 is out of range; give 1 to 9\n"},
+        {"a level that br has not", "site \"a\" { br_level = 12 }\n" ORIGIN,
+         "conf:1: br_level = 12 is out of range; give 0 to 11\n"},
+        {"a level whose window nobody must have", "site \"a\" { zstd_level = 20 }\n" ORIGIN,
+         "conf:1: zstd_level = 20 is out of range; give 1 to 19\n"},
+        {"half a type", "site \"a\" { compress_types = {\"text/*\", text} }\n" ORIGIN,
+         "conf:1: compress_types: \"text\" is not a media type; " TYPES_WANTED},
+        {"an empty half", "site \"a\" { compress_types = {\"text/\"} }\n" ORIGIN,
+         "conf:1: compress_types: \"text/\" is not a media type; " TYPES_WANTED},
+        {"a type with a parameter", "site \"a\" { compress_types = {\"text/a;b=c\"} }\n" ORIGIN,
+         "conf:1: compress_types: \"text/a;b=c\" is not a media type; " TYPES_WANTED},
+        {"two stars in a half", "site \"a\" { compress_types = {\"text/*x*\"} }\n" ORIGIN,
+         "conf:1: compress_types: \"text/*x*\" is not a media type; " TYPES_WANTED},
+        {"a type twice", "site \"a\" { compress_types = {\"a/b\", \"A/B\"} }\n" ORIGIN,
+         "conf:1: compress_types: \"A/B\" is there twice; " TYPES_WANTED},
+        {"lengths that exclude each other",
+         ORIGIN "site \"a\" {\n compress_min = 2KB compress_max = 1KB }\n",
+         "conf:2: site \"a\": compress_min is larger than compress_max, so that nothing compressed "
+         "would be kept; lower it, or set compress_max = 0 if that is meant\n"},
         {"both lists of parameters",
          ORIGIN "site \"a\" {\n query_keep = {a}\n query_drop = {b} }\n",
          "conf:2: query_drop and query_keep exclude each other; take one of them away\n"},
