@@ -6,6 +6,7 @@
 #include "base/stats.h"
 #include "storage/batch_purge.h"
 #include "storage/evict.h"
+#include "storage/family.h"
 #include "storage/object.h"
 #include "storage/state.h"
 
@@ -80,6 +81,17 @@ goes_before(const struct index_entry *a, const struct index_entry *b)
     return a_used != b_used ? b_used : a->oid < b->oid;
 }
 
+/* Of a member: the one of the same number. */
+static int
+kill_member(struct writer *w, const struct op *op)
+{
+    uint32_t slot = index_find_member(&w->store->index, op->put->hash, op->variant, op->member);
+
+    if (slot == INDEX_NONE || object_is_going(index_entry(&w->store->index, slot)))
+        return 0;
+    return object_kill(w, slot);
+}
+
 /* What the new object replaces goes, and one more when its key would have too many variants: who
  * looks a key up goes through all of them, and clients can make any number. */
 static int
@@ -100,6 +112,8 @@ kill_replaced(struct writer *w, const struct op *op)
             rc = object_kill(w, slot);
             continue;
         }
+        if (entry->member != 0)
+            continue;
         kept++;
         if (first == INDEX_NONE || goes_before(entry, index_entry(&w->store->index, first)))
             first = slot;
@@ -110,12 +124,37 @@ kill_replaced(struct writer *w, const struct op *op)
     return object_kill(w, first);
 }
 
+/* What purges say of it, into record->flags; of a member what its head says. op->rc: it is refused.
+ */
+static int
+admit(struct writer *w, struct op *op, struct record *record)
+{
+    const struct purge_subject subject = {record->birth, op->put->hash, record->key, record->labels,
+                                          record->labels_n};
+
+    if (op->member != 0)
+        return family_admit(w, op, &record->group);
+    switch (purge_match(&w->store->purges, &subject)) {
+    case STORE_PURGED_HARD:
+        op->rc = ERR_CANCELLED;
+        break;
+    case STORE_PURGED_SOFT:
+        record->flags |= RECORD_SOFT;
+        break;
+    case STORE_NOT_PURGED:
+        break;
+    }
+    return 0;
+}
+
 static int
 store_object(struct writer *w, struct op *op)
 {
     struct store_put *put = op->put;
     struct record record = {
+        .member = op->member,
         .variant = op->variant,
+        .family = op->family,
         .group = put->group,
         .birth = put->birth.seq,
         .body_len = op->n * BLOCK_FULL_LEN + (op->block == NULL ? 0 : op->block->len),
@@ -125,21 +164,12 @@ store_object(struct writer *w, struct op *op)
         .labels = op->labels,
         .labels_n = op->labels_n,
     };
-    struct purge_subject subject = {record.birth, put->hash, record.key, op->labels, op->labels_n};
     struct change change = {.kind = CHANGE_INSERT, .op = op};
-    int rc;
+    int rc = admit(w, op, &record);
 
-    switch (purge_match(&w->store->purges, &subject)) {
-    case STORE_PURGED_HARD:
-        op->rc = ERR_CANCELLED;
-        return 0;
-    case STORE_PURGED_SOFT:
-        record.flags |= RECORD_SOFT;
-        break;
-    case STORE_NOT_PURGED:
-        break;
-    }
-    rc = kill_replaced(w, op);
+    if (rc != 0 || op->rc != OK)
+        return rc;
+    rc = op->member == 0 ? kill_replaced(w, op) : kill_member(w, op);
     op->oid = put->own_oid != 0 ? put->own_oid : object_take_oid(w);
     LIST_FOREACH (&op->pieces, link) {
         const struct op *piece = CONTAINER_OF(link, struct op, link);
@@ -160,6 +190,7 @@ store_object(struct writer *w, struct op *op)
         .variant = op->variant,
         .room = record_object_room(record.body_len, record_len(&record)),
         .group = record.group,
+        .member = record.member,
         .pieces = (uint32_t)record_pieces_n(record.body_len),
         .pinned = true,
     };
@@ -202,7 +233,7 @@ update_object(struct writer *w, struct op *op)
     int rc;
 
     op->rc = ERR_NOT_FOUND;
-    if (slot == INDEX_NONE)
+    if (slot == INDEX_NONE || index_entry(&w->store->index, slot)->member != 0)
         return 0;
     rc = object_copy_record(w, op->oid, &copy);
     if (rc != 0)
@@ -361,7 +392,7 @@ begin_attempt(struct writer *w)
     w->changes_n = w->claims_n = 0;
     memset(&w->round, 0, sizeof(w->round));
     w->rewritten_len = w->removed_n = w->evicted_n = w->rewritten_n = w->index_evicted_n = 0;
-    w->freed_n = 0;
+    w->freed_n = w->members_n = 0;
     w->free_left = w->store->env.map_pages / FREE_MAP_PART;
     if (w->free_left > FREE_PAGES_MAX)
         w->free_left = FREE_PAGES_MAX;
@@ -449,6 +480,8 @@ open_attempt(struct writer *w)
 static int
 close_attempt(struct writer *w, int rc, uint64_t objects)
 {
+    if (rc == 0)
+        rc = family_settle(w);
     if (rc == 0 && w->header_changed) {
         rc = env_put_header(&w->store->env, w->txn);
         w->wrote = true;
@@ -514,9 +547,12 @@ batch_trim(struct writer *w)
 void
 batch_undo(struct writer *w)
 {
-    for (size_t i = 0; i < w->claims_n; i++)
-        (void)atomic_fetch_and_explicit(&index_entry(&w->store->index, w->claims[i])->pins,
-                                        ~INDEX_GOING, memory_order_release);
+    for (size_t i = 0; i < w->claims_n; i++) {
+        struct index_entry *entry = index_entry(&w->store->index, w->claims[i]);
+
+        entry->moving = false;
+        (void)atomic_fetch_and_explicit(&entry->pins, ~INDEX_GOING, memory_order_release);
+    }
     for (size_t i = 0; i < w->doomed_n; i++)
         w->doomed[i].gone = false;
     purge_settle_end(&w->store->purges, false);
@@ -549,6 +585,8 @@ apply_change(struct writer *w, const struct change *change)
 {
     struct index *index = &w->store->index;
 
+    if (change->kind == CHANGE_NONE)
+        return;
     if (change->kind == CHANGE_INSERT) {
         apply_insert(w, change);
         return;

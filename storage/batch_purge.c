@@ -48,6 +48,7 @@ settle(struct writer *w, uint32_t slot, const struct slice *key)
 
 /* --- what was taken --- */
 
+/* Members go with their heads. */
 static int
 purge_key(struct writer *w, const struct purge_entry *entry)
 {
@@ -56,9 +57,12 @@ purge_key(struct writer *w, const struct purge_entry *entry)
     int rc = 0;
 
     index_probe_begin(&w->store->index, entry->hash, &probe);
-    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE)
-        if (!object_is_going(index_entry(&w->store->index, slot)))
+    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *at = index_entry(&w->store->index, slot);
+
+        if (at->member == 0 && !object_is_going(at))
             rc = settle(w, slot, &entry->what.text);
+    }
     if (rc == 0 && entry->piece != 0)
         rc = object_delete_key(w, record_key(0, entry->piece));
     return rc;
@@ -88,7 +92,7 @@ mark_all(struct writer *w, struct purge_entry *entry)
 {
     if (entry->what.seq > w->store->env.header.soft_all)
         w->store->env.header.soft_all = entry->what.seq;
-    purge_count(&w->store->purges, entry, w->store->index.live_n);
+    purge_count(&w->store->purges, entry, w->store->index.live_n - w->store->index.members_n);
 }
 
 static int

@@ -263,18 +263,33 @@ check_body(struct run *run, uint64_t oid, uint64_t body_len, bool *out_right)
     return rc;
 }
 
+/* A member that is in the index, without its head: in this order, for it comes after that and goes
+ * before. While the index is not whole, nobody knows. */
+static bool
+is_stray(const struct run *run, uint64_t oid, const struct record *record)
+{
+    const struct index *index = &run->store->index;
+    struct store_hash hash = store_hash(record->key);
+
+    return record->member != 0 && store_is_ready(run->store) &&
+           index_find_member(index, hash, record->variant, 0) == INDEX_NONE &&
+           index_find(index, hash, oid) != INDEX_NONE;
+}
+
 /* What a record says, before its section ends. False: there is no body to be read. */
 static bool
-take_record(struct run *run, uint64_t oid, struct slice value, uint64_t *out_body_len)
+take_record(struct run *run, uint64_t oid, struct slice value, struct record *out)
 {
-    struct record record;
-
-    if (record_decode(value, oid, true, &record) != OK) {
+    if (record_decode(value, oid, true, out) != OK) {
         note_bad_record(run, oid, value);
         return false;
     }
-    *out_body_len = record.body_len;
-    return (record.flags & RECORD_DEAD) == 0;
+    if ((out->flags & RECORD_DEAD) != 0)
+        return false;
+    if (!is_stray(run, oid, out))
+        return true;
+    run->lost[run->lost_n++] = oid;
+    return false;
 }
 
 /* A share of ids, not of bytes: nobody knows these before. */
@@ -290,7 +305,7 @@ note_progress(struct run *run, uint64_t oid)
 static enum err
 check_object(struct run *run, uint64_t *oid)
 {
-    uint64_t body_len = 0;
+    struct record record = {0};
     struct slice value;
     size_t record_len = 0;
     bool has_body = false, right;
@@ -301,7 +316,7 @@ check_object(struct run *run, uint64_t *oid)
     if (rc == OK && *oid >= run->oid_end)
         rc = ERR_NOT_FOUND;
     if (rc == OK) {
-        has_body = take_record(run, *oid, value, &body_len);
+        has_body = take_record(run, *oid, value, &record);
         record_len = value.len;
     }
     store_read_end(run->reader);
@@ -311,10 +326,11 @@ check_object(struct run *run, uint64_t *oid)
         rc = pace(run, record_len);
     if (rc != OK || !has_body)
         return rc;
-    rc = check_body(run, *oid, body_len, &right);
+    rc = check_body(run, *oid, record.body_len, &right);
     if (rc == OK && right) {
         run->found.objects++;
-        run->found.bytes += body_len;
+        run->found.members += record.member != 0;
+        run->found.bytes += record.body_len;
     }
     note_progress(run, *oid);
     return rc;

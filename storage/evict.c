@@ -130,6 +130,7 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
                                      .variant = entry->variant,
                                      .room = entry->room,
                                      .pieces = entry->pieces,
+                                     .member = entry->member,
                                      .is_again = true,
                                      .again = slot}};
     int rc = copy_pieces(w, entry->oid, change.item.oid, record->body_len);
@@ -139,7 +140,7 @@ write_again(struct writer *w, const struct index_entry *entry, struct record *re
     if (rc == 0)
         rc = object_note(w, &change);
     if (rc == 0)
-        rc = object_kill(w, slot);
+        rc = object_leave(w, slot);
     w->rewritten_n++;
     w->rewritten_len += room_len(entry);
     if (w->rewritten_for != w->batch_number)
@@ -155,12 +156,13 @@ rewrite_decoded(struct writer *w, uint32_t slot, const struct index_entry *entry
 {
     struct purge_subject subject = {record->birth, entry->hash, record->key, record->labels,
                                     record->labels_n};
-    enum store_purged purged =
-        purge_settle(&w->store->purges, &subject, (record->flags & RECORD_SOFT) != 0);
+    enum store_purged purged = STORE_NOT_PURGED;
     struct store_source source = {entry->oid, record->body_len, slot};
     bool right;
     int rc;
 
+    if (entry->member == 0) /* a member goes with its head */
+        purged = purge_settle(&w->store->purges, &subject, (record->flags & RECORD_SOFT) != 0);
     if (purged == STORE_PURGED_HARD)
         return object_kill(w, slot);
     rc = verify_pieces(w, &source, &right);
@@ -235,7 +237,6 @@ step(struct writer *w, unsigned group)
         return may_rewrite(w, entry) ? rewrite(w, slot, entry) : 0;
     w->evicted_n++;
     w->round.evicted[group]++;
-    w->round.freed[group] += entry->room;
     return object_kill(w, slot);
 }
 

@@ -157,6 +157,23 @@ index_find(const struct index *index, struct store_hash hash, uint64_t oid)
     return number;
 }
 
+uint32_t
+index_find_member(const struct index *index, struct store_hash hash, uint64_t variant,
+                  uint8_t member)
+{
+    struct index_probe probe;
+    uint32_t number;
+
+    index_probe_begin(index, hash, &probe);
+    while ((number = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(index, number);
+
+        if (entry->variant == variant && entry->member == member)
+            break;
+    }
+    return number;
+}
+
 bool
 index_pin(struct index_entry *entry)
 {
@@ -329,6 +346,7 @@ index_insert(struct index *index, const struct index_item *item)
     entry->variant = item->variant;
     entry->room = item->room;
     entry->pieces = item->pieces;
+    entry->member = item->member;
     entry->group = item->is_again ? index_entry(index, item->again)->group
                                   : (uint8_t)index_group(index, item->group);
     atomic_store_explicit(&entry->pins, item->pinned ? 1 : 0, memory_order_relaxed);
@@ -336,6 +354,7 @@ index_insert(struct index *index, const struct index_item *item)
     atomic_store_explicit(&entry->verified, 0, memory_order_relaxed);
     atomic_store_explicit(&entry->seen_s, 0, memory_order_relaxed);
     entry->listed = true;
+    entry->moving = false;
     list = &index->lists[entry->group];
     link_entry(index, list, number,
                item->is_again   ? index_entry(index, item->again)->older
@@ -344,6 +363,8 @@ index_insert(struct index *index, const struct index_item *item)
     if (item->is_found)
         list->found = number;
     list->room += entry->room;
+    list->members_n += entry->member != 0;
+    index->members_n += entry->member != 0;
     index->live_n++;
     table_add(atomic_load_explicit(&index->table, memory_order_relaxed), item->hash.hi,
               slot_value(item->hash, number));
@@ -429,6 +450,8 @@ index_remove(struct index *index, uint32_t number)
     clear_slot(index, table, at);
     unlink_entry(index, entry, number);
     entry->listed = false;
+    index->lists[entry->group].members_n -= entry->member != 0;
+    index->members_n -= entry->member != 0;
     index->live_n--;
 }
 

@@ -3,10 +3,43 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "storage/family.h"
 #include "storage/object.h"
 #include "storage/state.h"
 
 enum { MERGE_MAX = 4 /* ranges in a turn: what is queued goes on meanwhile */ };
+
+/* Does something that is in the index already take the place of what was found: the same with a
+ * larger id, or, of a member, a head that was stored since the start? */
+static bool
+is_outdone(const struct writer *w, const struct index_item *item, const struct index_entry *entry)
+{
+    if (entry->variant != item->variant)
+        return false;
+    if (entry->member == item->member)
+        return entry->oid >= item->oid;
+    return entry->member == 0 && entry->oid >= w->store->scan.oid_end;
+}
+
+/* Two of one variant, from before a crash: the newer one counts. Members of the older go with it.
+ */
+static void
+forget_older(struct writer *w, const struct index_item *item)
+{
+    struct index *index = &w->store->index;
+    uint32_t slot = index_find_member(index, item->hash, item->variant, item->member);
+    struct index_probe probe;
+
+    if (slot == INDEX_NONE)
+        return;
+    object_forget(w, slot);
+    if (item->member != 0)
+        return;
+    index_probe_begin(index, item->hash, &probe);
+    while ((slot = index_probe_next(&probe)) != INDEX_NONE)
+        if (index_entry(index, slot)->variant == item->variant)
+            object_forget(w, slot);
+}
 
 static void
 merge_item(struct writer *w, const struct index_item *item)
@@ -17,19 +50,12 @@ merge_item(struct writer *w, const struct index_item *item)
 
     index_probe_begin(index, item->hash, &probe);
     while ((slot = index_probe_next(&probe)) != INDEX_NONE) {
-        struct index_entry *entry = index_entry(index, slot);
-
-        if (entry->variant != item->variant)
-            continue;
-        if (entry->oid >= item->oid) {
+        if (is_outdone(w, item, index_entry(index, slot))) {
             object_doom(w, item->oid, INDEX_NONE);
             return;
         }
-        /* two of one variant, from before a crash: the newer one counts */
-        (void)atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel);
-        index_remove(index, slot);
-        object_doom(w, entry->oid, slot);
     }
+    forget_older(w, item);
     if (index->live_n >= index->max_n) { /* its memory is meant for less than before */
         STAT_INC(store_index_full);
         object_doom(w, item->oid, INDEX_NONE);
@@ -66,6 +92,8 @@ merge_scan(struct store *store)
     for (; n < MERGE_MAX && (result = scan_take(&store->scan)) != NULL; n++) {
         merge_result(&store->writer, result);
         scan_result_free(&result);
+        if (scan_is_at_end(&store->scan))
+            STAT_ADD(store_orphans, family_drop_strays(&store->writer));
         if (!scan_merged(&store->scan))
             continue;
         purger_wake(store);

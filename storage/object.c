@@ -33,6 +33,7 @@ object_note(struct writer *w, const struct change *change)
         !grow(&w->doomed, &w->doomed_cap, w->doomed_n + w->changes_n + 1, sizeof(w->doomed[0])))
         return BATCH_NOMEM;
     w->changes[w->changes_n++] = *change;
+    w->members_n += change->kind == CHANGE_INSERT && change->item.member != 0;
     return 0;
 }
 
@@ -189,8 +190,8 @@ object_flag(struct writer *w, uint64_t oid, enum record_flag flag)
     return rc;
 }
 
-int
-object_kill(struct writer *w, uint32_t slot)
+static int
+kill_one(struct writer *w, uint32_t slot, bool *out_free)
 {
     struct index_entry *entry = index_entry(&w->store->index, slot);
     struct change change = {.kind = CHANGE_REMOVE, .slot = slot, .item.oid = entry->oid};
@@ -199,6 +200,7 @@ object_kill(struct writer *w, uint32_t slot)
 
     if (rc != 0)
         return rc;
+    *out_free = is_free;
     if (!is_free) {
         change.kind = CHANGE_PINNED; /* a tail may be read from its record: keep it, marked */
         rc = object_flag(w, entry->oid, RECORD_DEAD);
@@ -212,11 +214,73 @@ object_kill(struct writer *w, uint32_t slot)
     return rc != 0 ? rc : object_note(w, &change);
 }
 
+int
+object_leave(struct writer *w, uint32_t slot)
+{
+    bool is_free;
+    int rc = kill_one(w, slot, &is_free);
+
+    if (rc == 0)
+        index_entry(&w->store->index, slot)->moving = true;
+    return rc;
+}
+
+static int
+kill_and_count(struct writer *w, uint32_t slot)
+{
+    const struct index_entry *entry = index_entry(&w->store->index, slot);
+    bool is_free = false;
+    int rc = kill_one(w, slot, &is_free);
+
+    if (is_free)
+        w->round.freed[entry->group] += entry->room;
+    return rc;
+}
+
+/* Of a head that goes. What this transaction has put of them is seen to at its end (family.c). */
+static int
+kill_members(struct writer *w, const struct index_entry *head)
+{
+    struct index_probe probe;
+    uint32_t slot;
+    int rc = 0;
+
+    index_probe_begin(&w->store->index, head->hash, &probe);
+    while (rc == 0 && (slot = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(&w->store->index, slot);
+
+        if (entry->variant == head->variant && entry->member != 0 && !object_is_going(entry))
+            rc = kill_and_count(w, slot);
+    }
+    return rc;
+}
+
+int
+object_kill(struct writer *w, uint32_t slot)
+{
+    const struct index_entry *entry = index_entry(&w->store->index, slot);
+    int rc = 0;
+
+    if (entry->member == 0 && w->store->index.members_n > 0)
+        rc = kill_members(w, entry); /* first: the index never has one without its head */
+    return rc == 0 ? kill_and_count(w, slot) : rc;
+}
+
 void
 object_doom(struct writer *w, uint64_t oid, uint32_t slot)
 {
     if (grow(&w->doomed, &w->doomed_cap, w->doomed_n + 1, sizeof(w->doomed[0])))
         w->doomed[w->doomed_n++] = (struct doomed){oid, slot, false};
+}
+
+void
+object_forget(struct writer *w, uint32_t slot)
+{
+    struct index_entry *entry = index_entry(&w->store->index, slot);
+
+    (void)atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel);
+    index_remove(&w->store->index, slot);
+    object_doom(w, entry->oid, slot);
 }
 
 uint32_t

@@ -151,7 +151,9 @@ op_with_record(struct store_put *put, enum op_kind kind, const struct store_reco
     if (op == NULL)
         return NULL;
     op->queue_len = labels_len + record->meta.len + record->head.len + put->key_len;
+    op->member = record->member;
     op->variant = record->variant;
+    op->family = record->family;
     op->replaces_oid = record->replaces_oid;
     op->labels = (const uint64_t *)op->data;
     op->labels_n = record->labels_n;
@@ -179,6 +181,7 @@ store_put_end(struct store_put *put, const struct store_record *record, struct b
 
     ASSERT_TAG(put, PUT_TAG);
     ASSERT(!put->ended && rest_len <= BLOCK_FULL_LEN);
+    ASSERT(record->member == 0 || (record->family != 0 && record->labels_n == 0));
     if (is_dead(put) || is_too_large(put, rest_len) || !record_fits(put, record))
         return refuse(put, is_too_large(put, rest_len));
     op = op_with_record(put, OP_END, record);

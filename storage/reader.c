@@ -192,10 +192,11 @@ collect(struct store_reader *reader, struct store_hash hash, uint64_t below)
     reader->found.view = atomic_load_explicit(&reader->store->purges.view, memory_order_acquire);
     index_probe_begin(&reader->store->index, hash, &probe);
     while ((number = index_probe_next(&probe)) != INDEX_NONE) {
-        uint64_t oid = oid_of(reader, number);
+        const struct index_entry *entry = index_entry(&reader->store->index, number);
+        uint64_t oid = entry->oid;
         uint32_t at = reader->found.n;
 
-        if (below != 0 && oid >= below)
+        if (entry->member != 0 || (below != 0 && oid >= below))
             continue;
         while (at > 0 && oid_of(reader, reader->found.numbers[at - 1]) < oid)
             at--;
@@ -284,17 +285,14 @@ read_record(struct store_reader *reader, struct index_entry *entry, struct slice
     return hurried && UNLIKELY(!pages_have_value(reader, *out)) ? LOOK_COLD : LOOK_FOUND;
 }
 
-/* Read the record of an entry: is it what `key` asks for? */
+/* The record of an entry, verified when it is read first. */
 static enum look
-look_at(struct store_reader *reader, uint32_t number, const struct store_key *key,
-        struct store_object *out)
+decode(struct store_reader *reader, uint32_t number, struct record *out)
 {
     struct store *store = reader->store;
     struct index_entry *entry = index_entry(&store->index, number);
     unsigned verified = atomic_load_explicit(&entry->verified, memory_order_relaxed);
-    enum store_purged purged = STORE_NOT_PURGED;
     struct slice value;
-    struct record record;
     enum look look;
     bool is_new;
 
@@ -304,14 +302,49 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     if (look != LOOK_FOUND)
         return look;
     is_new = (verified & VERIFY_RECORD) == 0;
-    if (UNLIKELY(record_decode(value, entry->oid, is_new, &record) != OK)) {
+    if (UNLIKELY(record_decode(value, entry->oid, is_new, out) != OK)) {
         verify_report_record(store, number, entry->oid);
         return LOOK_OTHER;
     }
     if (UNLIKELY(is_new))
         (void)atomic_fetch_or_explicit(&entry->verified, VERIFY_RECORD, memory_order_relaxed);
     pages_saw_record(reader, entry);
-    if (!slice_equal(record.key, key->text) || (record.flags & RECORD_DEAD) != 0)
+    return (out->flags & RECORD_DEAD) != 0 ? LOOK_OTHER : LOOK_FOUND;
+}
+
+static void
+hand_out(struct store_reader *reader, uint32_t number, const struct record *record,
+         struct store_object *out)
+{
+    out->oid = oid_of(reader, number);
+    out->slot = number;
+    out->member = record->member;
+    out->variant = record->variant;
+    out->family = record->family;
+    out->birth = record->birth;
+    out->body_len = record->body_len;
+    out->key = record->key;
+    out->meta = record->meta;
+    out->head = record->head;
+    out->tail = record->tail;
+    reader->last.oid = out->oid;
+    reader->last.tail = record->tail;
+    reader->handed = true;
+}
+
+/* Read the record of an entry: is it what `key` asks for? */
+static enum look
+look_at(struct store_reader *reader, uint32_t number, const struct store_key *key,
+        struct store_object *out)
+{
+    struct store *store = reader->store;
+    enum store_purged purged = STORE_NOT_PURGED;
+    struct record record;
+    enum look look = decode(reader, number, &record);
+
+    if (look != LOOK_FOUND)
+        return look;
+    if (!slice_equal(record.key, key->text))
         return LOOK_OTHER;
     if (UNLIKELY(reader->found.view != NULL || reader->view != NULL ||
                  purge_is_soft_by_all(&store->purges, record.birth))) {
@@ -322,19 +355,8 @@ look_at(struct store_reader *reader, uint32_t number, const struct store_key *ke
     }
     if (purged == STORE_PURGED_HARD || !copy_labels(reader, &record, out))
         return LOOK_OTHER;
-    out->oid = entry->oid;
-    out->slot = number;
     out->soft_purged = (record.flags & RECORD_SOFT) != 0 || purged == STORE_PURGED_SOFT;
-    out->variant = record.variant;
-    out->birth = record.birth;
-    out->body_len = record.body_len;
-    out->key = record.key;
-    out->meta = record.meta;
-    out->head = record.head;
-    out->tail = record.tail;
-    reader->last.oid = out->oid;
-    reader->last.tail = record.tail;
-    reader->handed = true;
+    hand_out(reader, number, &record, out);
     return LOOK_FOUND;
 }
 
@@ -394,6 +416,90 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
     cursor->cold = rc == ERR_AGAIN;
     return rc == OK;
 }
+
+/* --- members --- */
+
+/* The record says whether it is of this family: the index may be newer than the snapshot. So it may
+ * lack the record, too. */
+static enum look
+look_at_member(struct store_reader *reader, uint32_t number, const struct store_object *head,
+               struct store_object *out)
+{
+    struct record record;
+    enum look look = decode(reader, number, &record);
+
+    if (look != LOOK_FOUND)
+        return look;
+    if (record.family != head->family || record.member == 0)
+        return LOOK_OTHER;
+    out->soft_purged = head->soft_purged;
+    out->labels = NULL;
+    out->labels_n = 0;
+    hand_out(reader, number, &record, out);
+    return LOOK_FOUND;
+}
+
+/* There may be two for a moment: one is written again. */
+bool
+store_find_member(struct store_reader *reader, const struct store_object *head, uint8_t member,
+                  struct store_object *out, bool *out_cold)
+{
+    const struct index *index = &reader->store->index;
+    struct index_probe probe;
+    uint32_t number;
+
+    ASSERT(epoch_inside(&reader->slot) && reader->renewed && member != 0 && head->member == 0);
+    *out_cold = false;
+    if (head->family == 0)
+        return false;
+    index_probe_begin(index, index_entry(index, head->slot)->hash, &probe);
+    while ((number = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(index, number);
+        enum look look;
+
+        if (entry->member != member || entry->variant != head->variant)
+            continue;
+        look = look_at_member(reader, number, head, out);
+        if (look == LOOK_FOUND)
+            return true;
+        *out_cold |= look == LOOK_COLD;
+    }
+    return false;
+}
+
+/* The lowest number above `after` in the index; 0: none. */
+static uint8_t
+number_after(const struct index *index, const struct store_object *head, uint8_t after)
+{
+    struct index_probe probe;
+    uint32_t number;
+    uint8_t lowest = 0;
+
+    index_probe_begin(index, index_entry(index, head->slot)->hash, &probe);
+    while ((number = index_probe_next(&probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(index, number);
+
+        if (entry->variant == head->variant && entry->member > after &&
+            (lowest == 0 || entry->member < lowest))
+            lowest = entry->member;
+    }
+    return lowest;
+}
+
+bool
+store_next_member(struct store_reader *reader, const struct store_object *head, uint8_t after,
+                  struct store_object *out, bool *out_cold)
+{
+    ASSERT(epoch_inside(&reader->slot));
+    *out_cold = false;
+    while (head->family != 0 && !*out_cold &&
+           (after = number_after(&reader->store->index, head, after)) != 0)
+        if (store_find_member(reader, head, after, out, out_cold))
+            return true;
+    return false;
+}
+
+/* --- used, kept --- */
 
 void
 store_touch(struct store_reader *reader, const struct store_object *object)

@@ -6,7 +6,7 @@
 #include "base/block.h"
 #include "storage/store.h"
 
-enum { RECORD_VERSION = 2, HEADER_VERSION = 2, PURGE_VERSION = 2 };
+enum { RECORD_VERSION = 3, HEADER_VERSION = 3, PURGE_VERSION = 2 };
 
 /* Power-of-two runs of pages, filled exactly: pages x 4,096 less LMDB's 16-byte page header and the
  * piece's checksum. */
@@ -132,11 +132,12 @@ struct record_disk {
     uint64_t sum; /* over all that follows */
     uint16_t version, flags;
     uint32_t labels_n;
-    uint64_t variant, birth, body_len;
-    uint32_t group, unused;
+    uint64_t variant, birth, body_len, family;
+    uint32_t group;
+    uint8_t member, unused[3];
     uint32_t key_len, meta_len, head_len, tail_len;
 };
-static_assert(sizeof(struct record_disk) == 64, "on disk");
+static_assert(sizeof(struct record_disk) == 72, "on disk");
 
 static uint64_t
 sum_of(const void *value, size_t len, uint64_t key)
@@ -170,7 +171,9 @@ record_encode(const struct record *record, uint64_t oid, void *out)
         .variant = record->variant,
         .birth = record->birth,
         .body_len = record->body_len,
+        .family = record->family,
         .group = record->group,
+        .member = record->member,
         .key_len = (uint32_t)record->key.len,
         .meta_len = (uint32_t)record->meta.len,
         .head_len = (uint32_t)record->head.len,
@@ -205,7 +208,8 @@ record_decode(struct slice value, uint64_t oid, bool verify, struct record *out)
     if (value.len < sizeof(disk) || value.len > RECORD_LEN_MAX)
         return ERR_STORE_CORRUPT;
     memcpy(&disk, value.ptr, sizeof(disk));
-    if (disk.version != RECORD_VERSION || disk.labels_n > RECORD_LEN_MAX / sizeof(uint64_t) ||
+    if (disk.version != RECORD_VERSION || (disk.member != 0 && disk.family == 0) ||
+        disk.labels_n > RECORD_LEN_MAX / sizeof(uint64_t) ||
         disk.body_len / BLOCK_FULL_LEN > RECORD_PIECES_MAX ||
         disk.tail_len != record_tail_len(disk.body_len) ||
         sizeof(disk) + disk.labels_n * sizeof(uint64_t) + (uint64_t)disk.key_len + disk.meta_len +
@@ -220,7 +224,9 @@ record_decode(struct slice value, uint64_t oid, bool verify, struct record *out)
         .variant = disk.variant,
         .birth = disk.birth,
         .body_len = disk.body_len,
+        .family = disk.family,
         .group = disk.group,
+        .member = disk.member,
         .labels = at,
         .labels_n = disk.labels_n,
     };

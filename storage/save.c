@@ -13,7 +13,7 @@
 #include "storage/state.h"
 
 enum {
-    SAVE_VERSION = 2,
+    SAVE_VERSION = 3,
     SAVE_PATH_LEN = 4096,
     BUFFER_LEN = 192 << 10,
     AHEAD = 12, /* inserts whose slot is fetched meanwhile */
@@ -34,7 +34,7 @@ struct save_item {
     uint64_t hash_lo, hash_hi, oid, variant;
     uint32_t room, group;
     uint32_t pieces; /* and flags, from bit FLAGS_SHIFT on */
-    uint32_t unused;
+    uint32_t member;
 };
 static_assert(sizeof(struct save_item) == 48, "on disk");
 static_assert(RECORD_PIECES_MAX + 16 < 1U << FLAGS_SHIFT, "pieces leave room for flags");
@@ -111,6 +111,7 @@ add_entry(struct saving *saving, const struct index *index, struct index_cursor 
         .variant = entry->variant,
         .room = entry->room,
         .group = list->group,
+        .member = entry->member,
     };
 
     if (atomic_load_explicit(&entry->visited, memory_order_relaxed) != 0)
@@ -262,6 +263,7 @@ load_item(struct store *store, const struct save_item *item)
                                    .variant = item->variant,
                                    .room = item->room,
                                    .group = item->group,
+                                   .member = (uint8_t)item->member,
                                    .pieces = item->pieces & ((1U << FLAGS_SHIFT) - 1),
                                    .visited = (flags & SAVE_VISITED) != 0,
                                });

@@ -93,6 +93,7 @@ add_record(struct scan_result *result, uint64_t oid, struct slice value)
         .variant = record.variant,
         .room = record_object_room(record.body_len, value.len),
         .group = record.group,
+        .member = record.member,
         .pieces = (uint32_t)record_pieces_n(record.body_len),
     };
     return true;
@@ -301,6 +302,17 @@ scan_take(struct scan *scan)
     }
     (void)pthread_mutex_unlock(&scan->lock);
     return found;
+}
+
+bool
+scan_is_at_end(struct scan *scan)
+{
+    bool at_end;
+
+    (void)pthread_mutex_lock(&scan->lock);
+    at_end = scan->next_oid >= scan->oid_end && scan->merged_n + 1 == scan->given_n;
+    (void)pthread_mutex_unlock(&scan->lock);
+    return at_end;
 }
 
 bool

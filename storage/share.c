@@ -39,7 +39,7 @@ share_note(struct store *store)
             &figures->own_len,
             sieve_share(&store->index, i, evict_limit_max(&store->env) * RECORD_PAGE_LEN),
             memory_order_relaxed);
-        atomic_store_explicit(&figures->objects, list->n, memory_order_relaxed);
+        atomic_store_explicit(&figures->objects, list->n - list->members_n, memory_order_relaxed);
         atomic_store_explicit(&figures->used_len, list->room * RECORD_ROOM_UNIT,
                               memory_order_relaxed);
         atomic_store_explicit(&figures->evictions, list->evicted_n, memory_order_relaxed);

@@ -132,7 +132,8 @@ look_at(struct walk *walk, uint64_t oid, struct slice value, const struct purge_
     struct record record;
     struct purge_subject subject;
 
-    if (record_decode(value, oid, false, &record) != OK || (record.flags & RECORD_DEAD) != 0)
+    if (record_decode(value, oid, false, &record) != OK || (record.flags & RECORD_DEAD) != 0 ||
+        record.member != 0)
         return;
     /* Without its hash: keys are not for the sweep. */
     subject = (struct purge_subject){.birth = record.birth,

@@ -163,17 +163,27 @@ touch_body(struct store_reader *reader, const struct store_source *source, uint6
 }
 
 static void
+touch_object(struct store_reader *reader, const struct store_object *object)
+{
+    struct store_source source = {object->oid, object->body_len, object->slot};
+
+    touch_slices(object);
+    if (object->body_len <= FIRST_LEN_MAX)
+        touch_body(reader, &source, 0, object->body_len);
+}
+
+static void
 warm_find(struct store_reader *reader, const struct store_key *key)
 {
     struct store_cursor cursor = {.key = key};
-    struct store_object object;
+    struct store_object object, member;
+    bool cold; /* never: this thread waits */
 
     while (store_find(reader, &cursor, &object)) {
-        struct store_source source = {object.oid, object.body_len, object.slot};
-
-        touch_slices(&object);
-        if (object.body_len <= FIRST_LEN_MAX)
-            touch_body(reader, &source, 0, object.body_len);
+        touch_object(reader, &object);
+        member.member = 0;
+        while (store_next_member(reader, &object, member.member, &member, &cold))
+            touch_object(reader, &member);
     }
 }
 

@@ -556,7 +556,8 @@ set_gauges(struct writer *w)
     share_note(store);
     STAT_SET(store_index_whole, store_is_ready(store));
     STAT_SET(store_resizing, store->resize.step != RESIZE_NONE);
-    STAT_SET(store_objects, store->index.live_n);
+    STAT_SET(store_objects, store->index.live_n - store->index.members_n);
+    STAT_SET(store_members, store->index.members_n);
     STAT_SET(store_index_bytes, store->index.bytes_len);
     if (atomic_load_explicit(&store->down, memory_order_relaxed))
         return;

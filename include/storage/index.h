@@ -3,12 +3,18 @@
  *
  * One mutator (the writer's thread; at the start the thread that opens). A table slot is
  * {32-bit tag, 32-bit entry number}; entries lie in chunks that never move or go. An entry's hash,
- * id and variant do not change while a reader may see it: what gets a new id gets a new entry.
+ * id, variant and member do not change while a reader may see it: what gets a new id gets a new
+ * entry.
  * Removed entries and outgrown tables are reused when every reader that might look at them has left
  * its section (storage/epoch.h).
  *
  * Entries form a list for each partition of the store, oldest first: the order of eviction and of
- * purge sweeps. What is new goes to the newest end; what only gets a new id keeps its place. */
+ * purge sweeps. What is new goes to the newest end; what only gets a new id keeps its place.
+ *
+ * Of a hash and variant there is one entry with member 0, the head, and of each member number one
+ * at most. A member's entry comes after its head's and goes before it, so whoever finds no head
+ * finds no member that lasts. Twice the same is there for the moment in which a new id takes the
+ * place of another. */
 #ifndef BRINK_STORAGE_INDEX_H
 #define BRINK_STORAGE_INDEX_H
 
@@ -27,8 +33,10 @@ struct index_entry {
     atomic_uint pins;
     atomic_uint verified; /* what was found right, or wrong, since the start; storage/verify.h's */
     atomic_uchar visited; /* SIEVE's bit */
-    bool listed;
+    bool listed : 1;
+    bool moving : 1;    /* going, but under a new id that this transaction gives it; the writer's */
     uint8_t group;      /* its partition, and so its list */
+    uint8_t member;     /* of a family; 0: its head, or of none */
     atomic_uint seen_s; /* second in which its record was last read; storage/pages.h's */
 };
 static_assert(sizeof(struct index_entry) <= 64, "one cache line");
@@ -51,13 +59,13 @@ struct index_table {
 enum { INDEX_GROUPS_MAX = 256 };
 struct index_list {
     uint32_t oldest, newest;
-    uint32_t hand;    /* SIEVE's; moved on when its entry goes */
-    uint32_t found;   /* the last that came from the scan */
-    uint32_t group;   /* as records name it; 0 for partition 0 */
-    uint32_t percent; /* of the room is its own; of partition 0: what is left */
-    uint64_t n;
-    uint64_t room;  /* in units: of all entries not reused, and of pieces on their way in */
-    uint64_t loose; /* of these, pieces on their way in */
+    uint32_t hand;         /* SIEVE's; moved on when its entry goes */
+    uint32_t found;        /* the last that came from the scan */
+    uint32_t group;        /* as records name it; 0 for partition 0 */
+    uint32_t percent;      /* of the room is its own; of partition 0: what is left */
+    uint64_t n, members_n; /* of n */
+    uint64_t room;         /* in units: of all entries not reused, and of pieces on their way in */
+    uint64_t loose;        /* of these, pieces on their way in */
     uint64_t evicted_n;
 };
 
@@ -73,6 +81,7 @@ struct index {
     /* all below: the writer's */
     struct epoch *epoch;
     uint64_t live_n, dead_slots_n; /* of the table */
+    uint64_t members_n;            /* of live_n */
     uint32_t fresh;                /* entries from here on were never used */
     uint32_t free;                 /* reusable entries, linked by `newer` */
     uint32_t free_n;
@@ -116,6 +125,10 @@ uint32_t index_probe_next(struct index_probe *probe);
 /* The entry of this object, or INDEX_NONE. */
 uint32_t index_find(const struct index *index, struct store_hash hash, uint64_t oid);
 
+/* The entry of a member; 0: of the head. INDEX_NONE: there is none. */
+uint32_t index_find_member(const struct index *index, struct store_hash hash, uint64_t variant,
+                           uint8_t member);
+
 /* False when the entry is going or was pinned too often. */
 MUST_USE bool index_pin(struct index_entry *entry);
 void index_unpin(struct index_entry *entry);
@@ -143,7 +156,8 @@ struct index_item {
     struct store_hash hash;
     uint64_t oid, variant;
     uint32_t room, pieces;
-    uint32_t group;       /* as its record names it */
+    uint32_t group; /* as its record names it */
+    uint8_t member;
     bool visited, pinned; /* pinned: starts with one pin */
     bool is_found;        /* by the scan: older than all that was stored since the start */
     bool is_again;        /* the object of entry `again` under a new id: takes that one's place */

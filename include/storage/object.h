@@ -32,10 +32,17 @@ MUST_USE int object_put_record(struct writer *w, const struct record *record, ui
 /* Add a flag to a stored record. A record that is gone or damaged is left alone. */
 MUST_USE int object_flag(struct writer *w, uint64_t oid, enum record_flag flag);
 
-/* Remove what is indexed: delete it, or doom it when it is read or has many pieces. */
+/* Remove what is indexed, a head with its members: delete it, or doom it when it is read or has
+ * many pieces. */
 MUST_USE int object_kill(struct writer *w, uint32_t slot);
+
+/* The same of what was put under another id in this transaction: members stay. */
+MUST_USE int object_leave(struct writer *w, uint32_t slot);
 
 /* Outside of a transaction. Without memory for it, its pages stay used until the next start. */
 void object_doom(struct writer *w, uint64_t oid, uint32_t slot);
+
+/* The same of what is indexed, by itself: it is removed at once. */
+void object_forget(struct writer *w, uint32_t slot);
 
 #endif

@@ -50,7 +50,8 @@ void scan_fini(struct scan *scan);
 /* The writer's: the next range in order when it is finished, or NULL. */
 struct scan_result *scan_take(struct scan *scan);
 void scan_result_free(struct scan_result **slot);
-bool scan_merged(struct scan *scan); /* one more range is in the index; true: it was the last */
+bool scan_is_at_end(struct scan *scan); /* the one that was taken is the last */
+bool scan_merged(struct scan *scan);    /* one more range is in the index; true: it was the last */
 void scan_wait(struct scan *scan, unsigned wait_ms);
 
 #endif

@@ -7,6 +7,13 @@
  * Birth: every put carries the store's purge count of the moment it began. A purge applies to what
  * was born before it, so an object on its way in cannot slip past a purge.
  *
+ * Family: an object put with a family number (the caller's, not 0, and another one for every body)
+ * is the head of one. Members are made of its body (its codings, say): put under the same key,
+ * variant and family, with a number from 1 to 255. A member is found only through its head, and is
+ * stored only beside it: when the head goes, in whatever way, its members go in the same
+ * transaction. A head that is refreshed keeps them. A member has no labels and no freshness of its
+ * own, purges name it by its head alone, and it may be evicted by itself.
+ *
  * Threads: store_* may be called on any thread unless said otherwise; a store_reader belongs to
  * one. Completion callbacks run on a thread of the store and must not block: post to a loop. */
 #ifndef BRINK_STORAGE_STORE_H
@@ -41,7 +48,7 @@ struct store_settings {
     uint64_t batch_len;        /* bytes of one transaction; 0: fitting the size (8 MiB at most) */
     unsigned batch_ms;         /* the longest a put waits for its commit */
     unsigned readers_max;      /* store_readers that may exist at once */
-    unsigned variants_max;     /* objects under one key; 0: 128 */
+    unsigned variants_max;     /* objects under one key, without members; 0: 128 */
     unsigned scan_wait_ms;     /* how long store_open waits for the index after a crash */
     const struct store_share *shares; /* copied */
     size_t shares_n;                  /* 255 at most */
@@ -86,10 +93,10 @@ bool store_wait_ready(struct store *store, unsigned wait_ms); /* is it, after so
 uint64_t store_object_max_len(const struct store *store);     /* the largest body it takes */
 
 struct store_usage {
-    uint64_t own_len; /* bytes of the room that are its own */
-    uint64_t objects;
-    uint64_t used_len;  /* bytes in pages and leaves, pieces on their way in included */
-    uint64_t evictions; /* since the start */
+    uint64_t own_len;  /* bytes of the room that are its own */
+    uint64_t objects;  /* without members, as in the gauge store_objects; store_members has those */
+    uint64_t used_len; /* bytes in pages and leaves, of members and of pieces on their way in too */
+    uint64_t evictions; /* since the start; members that went by themselves are among them */
 };
 /* Of a share; of group 0: of all that has none. As of the writer's last turn. False: there is no
  * such share, and *out is group 0's. */
@@ -110,7 +117,9 @@ struct store_object {
     uint64_t oid;     /* never used twice */
     uint32_t slot;    /* of the index; the store's own */
     bool soft_purged; /* to be treated as stale */
+    uint8_t member;   /* 0: an object of its own, or the head of a family */
     uint64_t variant; /* the caller's, from its record */
+    uint64_t family;  /* 0: it has none */
     uint64_t birth;
     uint64_t body_len;
     struct slice key, meta, head, tail; /* tail: the last bytes of the body */
@@ -124,13 +133,29 @@ struct store_cursor {
     bool cold; /* set by store_find */
 };
 
-/* The objects under a key, newest first, purged ones left out. Begin with *cursor zeroed and `key`
- * set. False: no more, or (cursor->cold) the next one's record is not in memory, or not in reach at
- * this moment, and the reader is a hurried one. A damaged record is dropped and counted. */
+/* The objects under a key, newest first, purged ones and members left out. Begin with *cursor
+ * zeroed and `key` set. False: no more, or (cursor->cold) the next one's record is not in memory,
+ * or not in reach at this moment, and the reader is a hurried one. A damaged record is dropped and
+ * counted. */
 MUST_USE bool
 store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out);
 
-void store_touch(struct store_reader *reader, const struct store_object *object); /* it was used */
+/* The member of that number (not 0) of an object found in this section: one look-up in the index,
+ * one record, no memory. It has no labels; it is as soft_purged as its head. False: there is none,
+ * or
+ * (*out_cold) it is not in memory, and the reader is a hurried one. A damaged one is dropped and
+ * counted, its head and the other members stay. */
+MUST_USE bool store_find_member(struct store_reader *reader, const struct store_object *head,
+                                uint8_t member, struct store_object *out, bool *out_cold);
+
+/* For inspection: the member with the lowest number above `after` (0 to begin). Else as above; when
+ * it is cold, what may follow is not looked at. */
+MUST_USE bool store_next_member(struct store_reader *reader, const struct store_object *head,
+                                uint8_t after, struct store_object *out, bool *out_cold);
+
+/* It was used: eviction lets it be for a while. A member that is used counts for itself alone:
+ * touch its head, too. */
+void store_touch(struct store_reader *reader, const struct store_object *object);
 
 /* Keep an object readable after store_read_end: evicted or purged ones stay until unpinned. */
 struct store_pin {
@@ -174,10 +199,10 @@ void store_reader_hurry(struct store_reader *reader, bool hurried);
 
 struct store_warming;
 
-/* Bring what a look-up of `key` reads (all objects under it, and the first bytes of small ones)
- * into memory, then call `done`; look again then. While the store moves to another file, that comes
- * first. Errors: ERR_LIMIT: warm_queue_max look-ups wait already; ERR_NOMEM. On an error `done` is
- * not called. */
+/* Bring what a look-up of `key` reads (all objects under it, their members, and the first bytes of
+ * small ones) into memory, then call `done`; look again then. While the store moves to another
+ * file, that comes first. Errors: ERR_LIMIT: warm_queue_max look-ups wait already; ERR_NOMEM. On an
+ * error `done` is not called. */
 MUST_USE enum err store_warm_find(struct store *store, const struct store_key *key,
                                   struct store_done done, struct store_warming **out);
 /* The same for bytes [off, off + len) of a body; `len` may be cut to some pieces. ERR_NOMEM. */
@@ -205,21 +230,27 @@ store_put_block(struct store_put *put, struct block *block, struct store_done do
 
 /* What makes an object of the pieces. Copied. */
 struct store_record {
-    uint64_t variant;      /* replaces the object of the same key and variant */
-    uint64_t replaces_oid; /* and this one; 0: none */
+    uint8_t member;        /* 0: an object of its own, or the head of a family */
+    uint64_t variant;      /* replaces the object of the same key and variant; a member: of the same
+                              number */
+    uint64_t family;       /* 0: it has none, and can have no members */
+    uint64_t replaces_oid; /* and this one, with its members; 0: none; not for members */
     struct slice meta, head;
     const uint64_t *labels;
     size_t labels_n;
 };
 
 /* No more pieces; `rest` (may be NULL; any length up to BLOCK_FULL_LEN) ends the body. `done`: the
- * object is visible and durable (n = oid), or why not; ERR_CANCELLED when a purge named it
- * meanwhile. On an error here `done` is not called. Errors: ERR_STORE_FULL, ERR_NOMEM. */
+ * object is visible and durable (n = oid), or why not; ERR_CANCELLED when a purge named it (or a
+ * member's head) meanwhile, ERR_NOT_FOUND when a member's head is not stored, or is of another
+ * family. A member counts to its head's share and has no labels. On an error here `done` is not
+ * called. Errors: ERR_STORE_FULL, ERR_NOMEM. */
 MUST_USE enum err store_put_end(struct store_put *put, const struct store_record *record,
                                 struct block *rest, struct store_done done);
 
-/* Instead of pieces: give object `oid` this head, meta and labels, body as it is, variant as it is;
- * lifts a soft purge that is older than this put. `done` as above; ERR_NOT_FOUND: it has gone. */
+/* Instead of pieces: give object `oid` this head, meta and labels; its body, variant, family and
+ * members are as they were. Lifts a soft purge that is older than this put. `done` as above;
+ * ERR_NOT_FOUND: it has gone, or is a member. */
 MUST_USE enum err store_put_update(struct store_put *put, uint64_t oid,
                                    const struct store_record *record, struct store_done done);
 
@@ -248,9 +279,9 @@ struct store_purge {
 };
 
 /* All of them at once. When `done` runs they are on disk and no reader finds what they name; n =
- * stored objects that STORE_PURGE_KEY rows matched (of those found so far, while the index is not
- * whole: the state counts all). That is in a time which depends neither on how
- * many objects match nor on what the writer is busy with. What they match is removed in the
+ * stored objects, members not counted, that STORE_PURGE_KEY rows matched (of those found so far,
+ * while the index is not whole: the state counts all). That is in a time which depends neither on
+ * how many objects match nor on what the writer is busy with. What they match is removed in the
  * background: ask by the id. ERR_NOMEM; ERR_LIMIT when too many purges are still at work. */
 MUST_USE enum err store_purge(struct store *store, const struct store_purge *purges,
                               size_t purges_n, struct store_done done, uint64_t *out_id);
@@ -264,7 +295,7 @@ enum store_purge_state {
 struct store_purge_status {
     enum store_purge_state state;
     bool soft;                  /* every row of it */
-    uint64_t matched;           /* stored objects that it names, as far as it has come */
+    uint64_t matched;           /* stored objects that it names, so far; members are no objects */
     uint64_t removed, marked;   /* of these: because of it, and of no earlier purge */
     int64_t began_ms, ended_ms; /* since the epoch; ended_ms 0 while at work */
 };
@@ -292,8 +323,9 @@ enum store_check_state {
 struct store_check {
     enum store_check_state state;
     enum err rc;
-    uint64_t objects, bytes;                     /* read and right */
-    uint64_t bad;                                /* objects that were damaged: dropped */
+    uint64_t objects, bytes; /* read and right, members included */
+    uint64_t members;        /* of the objects */
+    uint64_t bad; /* objects that were damaged, and members without their head: dropped */
     uint64_t used_pages, free_pages, file_pages; /* used + free == file: no page is lost */
     uint64_t rate;                               /* bytes a second; 0: as fast as it goes */
     unsigned permille;                           /* done: of the ids that there are */

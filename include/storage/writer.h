@@ -34,7 +34,8 @@ struct op {
     size_t queue_len;   /* counted in the queue's length until the op is over */
     struct list pieces; /* OP_END: its put's pieces of the same batch */
     /* what store_put_end or _update was given; the bytes are in data */
-    uint64_t variant, replaces_oid;
+    uint64_t variant, family, replaces_oid;
+    uint8_t member;
     struct slice meta, head;
     const uint64_t *labels;
     size_t labels_n;
@@ -83,7 +84,8 @@ struct change {
         CHANGE_REMOVE, /* from the index; nothing is left of it on the disk */
         CHANGE_PART,   /* the same, but pieces are left */
         CHANGE_PINNED, /* the same, but it is read: all is left */
-        CHANGE_DOOM    /* something that is not in the index */
+        CHANGE_DOOM,   /* something that is not in the index */
+        CHANGE_NONE    /* what was to be inserted, and is not */
     } kind;
     uint32_t slot;          /* REMOVE, PART, PINNED */
     struct op *op;          /* INSERT: the put that it comes from; may be NULL */
@@ -139,6 +141,7 @@ struct writer {
     uint64_t rewritten_len; /* survivors' bytes; UINT64_MAX: none are written again */
     struct sieve_round round;
     uint64_t removed_n, evicted_n, rewritten_n;
+    uint64_t members_n;       /* that are to enter the index */
     uint64_t index_evicted_n; /* of evicted_n, for the index's memory alone */
     uint64_t freed_n;         /* pages of pieces that were freed */
     uint64_t free_left;       /* pages that may still be freed */

@@ -153,6 +153,8 @@ struct help_object {
     size_t labels_n;
     uint64_t body_seed; /* 0: of the key */
     uint32_t group;
+    uint8_t member;
+    uint64_t family;
 };
 
 static inline uint64_t
@@ -183,7 +185,9 @@ help_blocks(struct store_put *put, const struct help_object *object)
 static inline enum err
 help_end(struct store_put *put, const struct help_object *object, struct store_done done)
 {
-    struct store_record record = {.variant = object->variant,
+    struct store_record record = {.member = object->member,
+                                  .variant = object->variant,
+                                  .family = object->family,
                                   .meta = slice_from_str("meta"),
                                   .head = slice_from_str("HTTP/1.1 200 OK\r\n\r\n"),
                                   .labels = object->labels,
