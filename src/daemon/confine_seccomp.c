@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -145,6 +146,9 @@ allow_by_argument(struct filter *filter)
     allow_if(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())); /* abort */
     allow_if(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0)); /* getrlimit of itself */
+    note(filter, seccomp_rule_add(filter->ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+                                  SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
+                                  SCMP_A1(SCMP_CMP_EQ, 0))); /* of the calling thread */
     if (CONFINE_SANITIZED) {
         add_all(filter, SCMP_ACT_ALLOW, allowed_sanitized, ARRAY_LEN(allowed_sanitized));
         return;

@@ -202,6 +202,18 @@ do_core_limit(void)
 }
 
 static int
+do_own_priority(void)
+{
+    return outcome(setpriority(PRIO_PROCESS, 0, 19));
+}
+
+static int
+do_other_priority(void)
+{
+    return outcome(setpriority(PRIO_PROCESS, (id_t)getppid(), 19));
+}
+
+static int
 do_abort(void)
 {
     abort();
@@ -321,6 +333,7 @@ static const struct call {
     {"a thread", do_thread, 0, false},
     {"memory", do_memory, 0, false},
     {"its own limits", do_core_limit, 0, false},
+    {"its own priority", do_own_priority, 0, false},
     {"abort ends it as it should", do_abort, 1000 + SIGABRT, false},
     {"packets of the link", do_packet, EPERM, false},
     {"packets of IP", do_raw, EPERM, false},
@@ -329,6 +342,7 @@ static const struct call {
     {"memory that becomes code", do_code_later, EPERM, false},
     {"another process", do_fork, EPERM, true},
     {"a signal to another process", do_kill, EPERM, false},
+    {"another process's priority", do_other_priority, EPERM, false},
     {"another user", do_setuid, EPERM, false},
     {"io_uring, which would go past the filter", do_io_uring, EPERM, false},
     {"core dumps again", do_dumpable, EPERM, true},
