@@ -1,6 +1,7 @@
-/* bench-floor [BYTES]: the least a server can do. One epoll loop writes one canned answer with a
- * body of BYTES (1 KiB) for each blank line it reads, and parses nothing. tools/bench takes it as
- * the floor that the CPU time of a hit is compared with, and others as the origins of the misses.
+/* bench-floor [BYTES | FILE TYPE]: the least a server can do. One epoll loop writes one canned
+ * answer, with a body of BYTES (1 KiB) or with what is in FILE, for each blank line it reads, and
+ * parses nothing. tools/bench takes it as the floor that the CPU time of a hit is compared with, and
+ * others as the origins of the misses.
  *
  * It measures, it does not serve: a client that does not read what it asked for is dropped. */
 #include <errno.h>
@@ -26,6 +27,8 @@ enum {
 
 static char answer[HEAD_LEN_MAX + BODY_LEN_MAX];
 static size_t answer_len, body_len = BODY_LEN;
+static char body[BODY_LEN_MAX];
+static const char *type = "text/plain";
 static unsigned char seen[CONN_MAX]; /* bytes of "\r\n\r\n" seen last on this connection */
 
 static void
@@ -33,6 +36,26 @@ fail(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+static void
+make_body(void)
+{
+    for (size_t i = 0; i < body_len; i++)
+        body[i] = (char)('a' + i % 26);
+}
+
+static void
+read_body(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+
+    if (file == NULL)
+        fail(path);
+    body_len = fread(body, 1, sizeof(body), file);
+    if (ferror(file))
+        fail(path);
+    fclose(file);
 }
 
 /* Cacheable, so that the same program can be an origin. */
@@ -48,11 +71,10 @@ make_answer(void)
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
     head_len = snprintf(answer, HEAD_LEN_MAX,
                         "HTTP/1.1 200 OK\r\nServer: bench-floor\r\nDate: %s\r\n"
-                        "Content-Type: text/plain\r\nContent-Length: %zu\r\n"
+                        "Content-Type: %s\r\nContent-Length: %zu\r\n"
                         "Cache-Control: max-age=86400\r\nETag: \"bench\"\r\n\r\n",
-                        date, body_len);
-    for (size_t i = 0; i < body_len; i++)
-        answer[(size_t)head_len + i] = (char)('a' + i % 26);
+                        date, type, body_len);
+    memcpy(answer + head_len, body, body_len);
     answer_len = (size_t)head_len + body_len;
 }
 
@@ -135,10 +157,16 @@ main(int argc, char **argv)
     int epoll = epoll_create1(0);
     int listener;
 
-    if (argc > 1)
-        body_len = strtoul(argv[1], NULL, 10);
-    if (body_len == 0 || body_len > BODY_LEN_MAX) {
-        fprintf(stderr, "bench-floor: 1 to %d bytes\n", BODY_LEN_MAX);
+    if (argc > 2) {
+        type = argv[2];
+        read_body(argv[1]);
+    } else {
+        body_len = argc > 1 ? strtoul(argv[1], NULL, 10) : BODY_LEN;
+        if (body_len <= BODY_LEN_MAX)
+            make_body();
+    }
+    if (strlen(type) > HEAD_LEN_MAX / 2 || body_len == 0 || body_len > BODY_LEN_MAX) {
+        fprintf(stderr, "bench-floor: 1 to %d bytes, or a file and its type\n", BODY_LEN_MAX);
         return 2;
     }
     listener = listen_loopback();

@@ -4,6 +4,7 @@
 --   unique  a new path for each request
 --   each    paths 1 to N in turn
 --   zipf    paths 1 to N, the nth as often as 1/n says
+-- and, if it is to be sent, the value of Accept-Encoding.
 
 local word, kind, most
 local count = 0
@@ -19,6 +20,7 @@ end
 function init(args)
    word, kind, most = args[1], args[2], tonumber(args[3])
    wrk.headers["Host"] = "bench.test"
+   wrk.headers["Accept-Encoding"] = args[4]
    if kind == "same" then
       local only = wrk.format("GET", "/" .. word)
       request = function() return only end
@@ -41,7 +43,8 @@ end
 
 function done(summary, latency)
    local errors = summary.errors
-   io.write(string.format("result %d %d %d %.1f %.1f %.1f\n", summary.requests, summary.duration,
+   io.write(string.format("result %d %d %d %.1f %.1f %.1f %d\n", summary.requests, summary.duration,
       errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-      latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+      latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
+      summary.bytes))
 end

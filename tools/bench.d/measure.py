@@ -16,7 +16,7 @@ CONNECTIONS = 32
 class Run:
     """What one run of the load generator against one server gave."""
 
-    def __init__(self, requests, seconds, errors, cpu_s, p50_us, p99_us, p999_us):
+    def __init__(self, requests, seconds, errors, cpu_s, p50_us, p99_us, p999_us, read_len):
         self.requests = requests
         self.errors = errors
         self.us = cpu_s * 1e6 / requests
@@ -24,6 +24,7 @@ class Run:
         self.p50_us = p50_us
         self.p99_us = p99_us
         self.p999_us = p999_us
+        self.answer_len = read_len / requests  # with its head
 
 
 def cpu_s_of(pid):
@@ -53,13 +54,15 @@ def settled_cpu_s(root):
 class Load:
     """wrk, under way against one server; see load.lua for `word`, `kind` and `most`."""
 
-    def __init__(self, server, core, seconds, word, kind, most=0, connections=CONNECTIONS):
+    def __init__(self, server, core, seconds, word, kind, most=0, connections=CONNECTIONS,
+                 coding=None):
         self.server = server
         self.before_s = settled_cpu_s(server.process.pid)
         self.process = subprocess.Popen(
             servers.pin(core)
             + ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(LOAD)]
-            + [f"http://127.0.0.1:{server.port}/", word, kind, str(most)],
+            + [f"http://127.0.0.1:{server.port}/", word, kind, str(most)]
+            + ([coding] if coding else []),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -69,10 +72,10 @@ class Load:
         cpu_s = settled_cpu_s(self.server.process.pid) - self.before_s
         for line in text.splitlines():
             if line.startswith("result "):
-                requests, took_us, errors, *times_us = (float(word) for word in line.split()[1:])
+                requests, took_us, errors, *others = (float(word) for word in line.split()[1:])
                 if requests == 0:
                     break
-                return Run(int(requests), took_us / 1e6, int(errors), cpu_s, *times_us)
+                return Run(int(requests), took_us / 1e6, int(errors), cpu_s, *others)
         raise servers.Failure(f"wrk got nothing from {self.server.name}:\n{text}")
 
 

@@ -18,6 +18,10 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def middle_of(runs, field):
+    return statistics.median(getattr(run, field) for run in runs)
+
+
 class Scenario:
     """Its servers run at once, each idle while another has its turn."""
 
@@ -36,7 +40,8 @@ class Scenario:
         self.origin = servers.Floor(self.home / "origin", cores[1])
         self.origin.body_len = self.body_len
         self.entrants = [servers.ALL[kind](self.home / kind, cores[0], self.size_mb)
-                         for kind in options.servers if self.takes(servers.ALL[kind])]
+                         for kind in options.servers
+                         if kind in servers.ALL and self.takes(servers.ALL[kind])]
         self.runs = {server.name: [] for server in self.entrants}
         self.title = {server.name: server.title for server in self.entrants}
 
@@ -86,12 +91,15 @@ class Scenario:
         return measure.load(server, self.cores[1], self.options.seconds, word, kind, most, **more)
 
     def median(self, name, field):
-        return statistics.median(getattr(run, field) for run in self.runs[name])
+        return middle_of(self.runs[name], field)
 
     def ratio(self, name, other, field="us"):
         if other not in self.runs:
             return "-"
         return f"{self.median(name, field) / self.median(other, field):.2f}"
+
+    def versions(self):
+        return [server.version() for server in self.entrants]
 
     def table(self):
         print(f"\n### {self.name}: {self.text}\n")
@@ -349,6 +357,9 @@ class Store:
         if done.returncode != 0:
             raise servers.Failure(f"bench-store {command} failed")
         self.text = done.stdout
+
+    def versions(self):
+        return []
 
     def table(self):
         print(f"\n### {self.name}: bench-store {' '.join(self.arguments)}\n\n{self.text}", end="")

@@ -5,6 +5,7 @@ started here is ended here, by pid.
 """
 
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ HOST = "bench.test"
 
 NGINX_CONF = """
 {user}
+{modules}
 worker_processes 1;
 worker_rlimit_nofile 65536;
 daemon off;
@@ -62,6 +64,7 @@ http {{
             proxy_set_header Host $http_host;
             proxy_cache bench;
             add_header X-Cache $upstream_cache_status;
+            {more}
         }}
     }}
 }}
@@ -177,15 +180,19 @@ class Server:
         log = (self.home / "log").read_text(errors="replace")[-2000:]
         return Failure(f"{self.name} does not answer {when}. Its log ends:\n{log}")
 
-    def get(self, path):
-        """One request on its own connection: status, body, and does the server call it a hit."""
+    def ask(self, path, **fields):
+        """One request on its own connection: the response, and its body as it was sent."""
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            conn.request("GET", path, headers={"Host": HOST})
+            conn.request("GET", path, headers={"Host": HOST, **fields})
             response = conn.getresponse()
-            body = response.read()
+            return response, response.read()
         finally:
             conn.close()
+
+    def get(self, path):
+        """Of one request: status, body, and does the server call it a hit."""
+        response, body = self.ask(path)
         return response.status, body, self.is_hit(response)
 
     @staticmethod
@@ -234,11 +241,13 @@ class Floor(Server):
     name = "floor"
     caches = False
     body_len = 1024
+    file = None  # in its place: a path and a media type
 
     def start(self, origin_port=0):
         self.home.mkdir(parents=True)
+        body = [str(word) for word in self.file or [self.body_len]]
         self.process = subprocess.Popen(
-            pin(self.core) + [str(RELEASE / "bench-floor"), str(self.body_len)],
+            pin(self.core) + [str(RELEASE / "bench-floor"), *body],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -258,11 +267,12 @@ class Floor(Server):
 class Nginx(Server):
     name = "nginx"
     stores_in = "cache"
+    modules, more = "", ""  # lines of its configuration, at the top and for the location
 
     def command(self, origin_port):
         user = "user root;" if os.geteuid() == 0 else ""
         text = NGINX_CONF.format(user=user, home=self.home, port=self.port, size_mb=self.size_mb,
-                                 origin_port=origin_port)
+                                 origin_port=origin_port, modules=self.modules, more=self.more)
         (self.home / "nginx.conf").write_text(text)
         errors = str(self.home / "error.log")
         return ["/usr/sbin/nginx", "-p", str(self.home), "-e", errors, "-c", "nginx.conf"]
@@ -275,10 +285,11 @@ class Nginx(Server):
 class Varnish(Server):
     name = "varnish"
     title = "varnish (RAM)"
+    vcl = VARNISH_VCL
 
     def command(self, origin_port):
         return peers.varnish(self.home, self.port, origin_port, f"{self.size_mb}M",
-                             {"thread_pools": 1}, VARNISH_VCL)
+                             {"thread_pools": 1}, self.vcl)
 
     @staticmethod
     def version():
@@ -306,17 +317,29 @@ class TrafficServer(Server):
 class Brink(Server):
     name = "brink"
     stores_in = "store"
+    sets = ()  # "KEY=VALUE"
+    admin_port = 0
 
     def command(self, origin_port):
+        self.admin_port = free_port()
         settings = {
             "--listen": f"127.0.0.1:{self.port}",
             "--origin": f"http://127.0.0.1:{origin_port}",
             "--store": str(self.home / "store"),
             "--store-size": f"{self.size_mb}MB",
             "--workers": "1",
-            "--admin": f"127.0.0.1:{free_port()}",
+            "--admin": f"127.0.0.1:{self.admin_port}",
         }
-        return [str(RELEASE / "brink"), *(word for pair in settings.items() for word in pair)]
+        words = [word for pair in settings.items() for word in pair]
+        return [str(RELEASE / "brink"), *words, *(f"--set={pair}" for pair in self.sets)]
+
+    def counters(self):
+        conn = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
+        try:
+            conn.request("GET", "/stats")
+            return json.loads(conn.getresponse().read())["counters"]
+        finally:
+            conn.close()
 
     @staticmethod
     def version():

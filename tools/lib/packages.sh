@@ -30,6 +30,11 @@ PACKAGES_BENCH=(wrk nginx-light)
 # The other caches that brink is compared with.
 PACKAGES_PEERS=(varnish trafficserver)
 
+# What tools/bench compress sends, and checks its answers with; and more servers, of which it can do
+# without any.
+PACKAGES_COMPRESS=(libjs-jquery libjs-underscore python3-brotli python3-zstandard)
+PACKAGES_COMPRESS_PEERS=(libnginx-mod-http-brotli-filter apache2 caddy)
+
 # Print those of the named packages that are not installed, one a line.
 packages_missing()
 {
