@@ -20,6 +20,7 @@ struct cache_settings {
     bool heuristic_query, heuristic_set_cookie; /* ... for URLs with a query, with Set-Cookie too */
     uint32_t heuristic_max_s;
     bool vary_normalise;               /* Accept-* by Vary in one form, cache/preference.h */
+    bool own_encoding;                 /* codings are brink's affair: cache/variant.h */
     bool store_set_cookie;             /* also what is not explicitly public */
     uint32_t stale_while_revalidate_s; /* when the response does not say; 0: no */
     uint32_t stale_if_error_s;

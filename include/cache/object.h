@@ -6,6 +6,7 @@
 
 #include "cache/key.h"
 #include "cache/reason.h"
+#include "http/coding.h"
 
 enum {
     CACHE_ALWAYS_VALIDATE = 1, /* no-cache, or nothing but a validator */
@@ -15,7 +16,10 @@ enum {
     CACHE_IMMUTABLE = 8,  /* RFC 8246 */
     CACHE_WITHHOLDS = 16, /* fields named by no-cache="..." or private="..." are not stored */
     CACHE_PARTIAL = 32,   /* the body is in slices of their own: cache/partial.h */
-    CACHE_SLICE = 64      /* one of them */
+    CACHE_SLICE = 64,     /* one of them */
+    CACHE_CODABLE = 128,  /* it may be sent in the site's codings: cache/variant.h */
+    CACHE_CODED = 256,    /* it came in a coding, which may be undone */
+    CACHE_VARY_OURS = 512 /* the Accept-Encoding in its head's Vary is ours */
 };
 
 /* Where the lifetime comes from: RFC 9111 sections 4.2.1 and 4.2.2. */
@@ -44,6 +48,8 @@ struct cache_object {
     struct slice etag;       /* as sent; empty: none */
     struct slice vary;       /* see cache/vary.h; empty: the response does not vary */
     struct slice tags;       /* cache_labels.tags */
+    uint32_t own_len;        /* of its head's lines, those behind what representations share */
+    enum http_coding coding; /* of its bytes; CODING_IDENTITY also for what has an unknown one */
 
     /* CACHE_PARTIAL alone */
     uint64_t whole_len;  /* of the representation */
@@ -55,7 +61,8 @@ struct cache_object {
 MUST_USE enum err
 cache_object_encode(struct arena *arena, const struct cache_object *object, struct slice *out_meta);
 
-/* Slices of *out borrow `meta`. ERR_STORE_CORRUPT, ERR_STORE_VERSION. */
-MUST_USE enum err cache_object_decode(struct slice meta, struct cache_object *out);
+/* Slices of *out borrow `meta`. `head_len`: of the head beside it. ERR_STORE_CORRUPT,
+ * ERR_STORE_VERSION. */
+MUST_USE enum err cache_object_decode(struct slice meta, size_t head_len, struct cache_object *out);
 
 #endif

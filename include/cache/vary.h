@@ -39,12 +39,16 @@ cache_keyed_add_cookies(struct arena *arena, const char *const *cookies, size_t 
 MUST_USE enum err cache_keyed_add_query(struct arena *arena, const struct http_request *request,
                                         struct slice content, struct slice *keyed);
 
+enum {
+    CACHE_VARY_NORMALISE = 1,   /* preferences in their normal form */
+    CACHE_VARY_OWN_ENCODING = 2 /* Accept-Encoding is no part of it: variant_owns_encoding */
+};
+
 /* `keyed` and the nominated names (lower case, sorted, once each) with the request's values, blanks
- * normalised, as stored in cache_object.vary. `normalise`: preferences in their normal form.
- * *out_variant: its hash, 0 and empty text when the response does not vary. ERR_LIMIT:
- * cache_vary_is_star. ERR_NOMEM. */
+ * normalised, as stored in cache_object.vary. `how`: CACHE_VARY_*. *out_variant: its hash, 0 and
+ * empty text when the response does not vary. ERR_LIMIT: cache_vary_is_star. ERR_NOMEM. */
 MUST_USE enum err
-cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
+cache_vary_build(struct arena *arena, struct slice keyed, unsigned how,
                  const struct http_fields *request, const struct http_fields *response,
                  struct slice *out_vary, uint64_t *out_variant);
 
@@ -69,7 +73,8 @@ bool cache_vary_differs(struct slice vary, struct slice keyed, const struct http
 /* The next line off such a text, told alike: `stored` is its value. False: no more, or damaged. */
 bool cache_vary_next(struct slice *rest, struct cache_vary_difference *out);
 
-/* Is every field that this response's Vary nominates among the stored ones? */
-bool cache_vary_covers(struct slice vary, const struct http_fields *response);
+/* Is every field that this response's Vary nominates among the stored ones? `how`: as when they are
+ * built. */
+bool cache_vary_covers(struct slice vary, unsigned how, const struct http_fields *response);
 
 #endif

@@ -31,7 +31,7 @@ enum http_token {
 #undef FIELD
     HTTP_TOKEN_COUNT
 };
-enum { F_HOP = 1, F_OURS = 2, F_SINGLE = 4, F_CTRL = 8 };
+enum { F_HOP = 1, F_OURS = 2, F_SINGLE = 4, F_CTRL = 8, F_REPR = 16 };
 
 enum http_token
 http_token_from(struct slice name); /* any case; HTTP_UNKNOWN when not in the table */

@@ -140,7 +140,7 @@ lookup_find(struct store_reader *reader, const struct lookup_question *question,
     out->found = false;
     out->reason = REASON_NOT_STORED;
     while (store_find(reader, &cursor, &out->stored)) {
-        if (cache_object_decode(out->stored.meta, &out->object) != OK ||
+        if (cache_object_decode(out->stored.meta, out->stored.head.len, &out->object) != OK ||
             lookup_is_gone(question, &out->object) ||
             !lookup_suits(question, &out->object, out->stored.birth))
             continue;

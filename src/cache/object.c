@@ -3,15 +3,17 @@
  * is calculated with later is checked here, once. */
 #include "cache/object.h"
 
-enum { META_VERSION = 2 };
+enum { META_VERSION = 3 };
 
 struct meta {
     uint16_t version, status, flags, lifetime_from;
     int64_t response_s, date_s, last_modified_s;
     uint32_t initial_age_s, lifetime_s, swr_s, sie_s;
     uint32_t etag_len, vary_len, tags_len, search;
+    uint32_t own_len;
+    uint8_t coding, rest[3];
 };
-static_assert(sizeof(struct meta) == 64, "the layout on disk is fixed");
+static_assert(sizeof(struct meta) == 72, "the layout on disk is fixed");
 
 /* Behind the texts, with CACHE_PARTIAL. */
 struct meta_partial {
@@ -40,7 +42,9 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
                         .etag_len = (uint32_t)object->etag.len,
                         .vary_len = (uint32_t)object->vary.len,
                         .tags_len = (uint32_t)object->tags.len,
-                        .search = object->search};
+                        .search = object->search,
+                        .own_len = object->own_len,
+                        .coding = (uint8_t)object->coding};
     struct meta_partial partial = {object->whole_len, object->slice_len, object->generation};
     size_t len = sizeof(meta);
     char *buf;
@@ -67,8 +71,19 @@ cache_object_encode(struct arena *arena, const struct cache_object *object, stru
     return OK;
 }
 
+/* A partial object is in one coding alone, and what can be decoded was coded. */
 static bool
-is_sane(const struct meta *meta, size_t len)
+is_coding_sane(const struct meta *meta)
+{
+    if (meta->coding >= CODING_COUNT)
+        return false;
+    if (meta->flags & CACHE_PARTIAL)
+        return (meta->flags & (CACHE_CODABLE | CACHE_CODED)) == 0;
+    return (meta->flags & CACHE_CODED) == 0 || meta->coding != CODING_IDENTITY;
+}
+
+static bool
+is_sane(const struct meta *meta, size_t len, size_t head_len)
 {
     uint64_t rest_len = (uint64_t)meta->etag_len + meta->vary_len + meta->tags_len;
 
@@ -77,7 +92,8 @@ is_sane(const struct meta *meta, size_t len)
     return rest_len == len - sizeof(*meta) && meta->status >= 200 && meta->status <= 999 &&
            meta->response_s >= 0 && meta->response_s <= time_max_s && meta->date_s >= 0 &&
            meta->date_s <= time_max_s && meta->last_modified_s >= -1 &&
-           meta->last_modified_s <= time_max_s && meta->lifetime_from < CACHE_LIFETIME_COUNT;
+           meta->last_modified_s <= time_max_s && meta->lifetime_from < CACHE_LIFETIME_COUNT &&
+           meta->own_len <= head_len && is_coding_sane(meta);
 }
 
 static enum err
@@ -95,7 +111,7 @@ decode_partial(struct slice text, struct cache_object *out)
 }
 
 enum err
-cache_object_decode(struct slice meta_text, struct cache_object *out)
+cache_object_decode(struct slice meta_text, size_t head_len, struct cache_object *out)
 {
     struct meta meta;
     const char *text;
@@ -105,7 +121,7 @@ cache_object_decode(struct slice meta_text, struct cache_object *out)
     memcpy(&meta, meta_text.ptr, sizeof(meta)); /* the map does not promise alignment */
     if (UNLIKELY(meta.version != META_VERSION))
         return ERR_STORE_VERSION;
-    if (UNLIKELY(!is_sane(&meta, meta_text.len)))
+    if (UNLIKELY(!is_sane(&meta, meta_text.len, head_len)))
         return ERR_STORE_CORRUPT;
     text = meta_text.ptr + sizeof(meta);
     *out = (struct cache_object){
@@ -123,6 +139,8 @@ cache_object_decode(struct slice meta_text, struct cache_object *out)
         .etag = slice_of(text, meta.etag_len),
         .vary = slice_of(text + meta.etag_len, meta.vary_len),
         .tags = slice_of(text + meta.etag_len + meta.vary_len, meta.tags_len),
+        .own_len = meta.own_len,
+        .coding = (enum http_coding)meta.coding,
     };
     if (UNLIKELY(meta.flags & CACHE_PARTIAL))
         return decode_partial(slice_skip(meta_text, meta_text.len - sizeof(struct meta_partial)),

@@ -37,6 +37,7 @@ partial_begin(struct cache_object *object, uint64_t whole_len, uint64_t slice_le
         slice_len = object_max_len;
     slice_len -= slice_len % BLOCK_FULL_LEN;
     object->flags |= CACHE_PARTIAL;
+    object->flags &= (uint16_t) ~(CACHE_CODABLE | CACHE_CODED); /* slices are in one coding alone */
     object->whole_len = whole_len;
     object->slice_len = slice_len == 0 ? BLOCK_FULL_LEN : slice_len;
     object->generation = generation == 0 ? 1 : generation;
@@ -77,6 +78,7 @@ partial_slice_object(const struct cache_object *master, struct cache_object *out
     out->flags = CACHE_SLICE;
     out->etag = out->vary = out->tags = SLICE_NONE;
     out->whole_len = out->slice_len = out->generation = 0;
+    out->own_len = 0; /* it has no head */
 }
 
 static char *

@@ -2,36 +2,9 @@
 #include "cache/validate.h"
 
 #include "cache/fresh.h"
+#include "cache/variant.h"
 
 /* --- conditions of clients --- */
-
-static bool
-list_has_etag(const struct http_fields *fields, const struct http_etag *etag)
-{
-    const struct http_field *field = http_fields_get(fields, HTTP_IF_NONE_MATCH);
-
-    for (; field != NULL; field = http_fields_next(fields, field)) {
-        struct slice rest = field->value;
-        struct http_etag wanted;
-
-        while (http_etag_take(&rest, &wanted))
-            if (http_etag_equal_weak(&wanted, etag))
-                return true;
-    }
-    return false;
-}
-
-/* RFC 9110 section 13.1.2 */
-static bool
-none_match_holds(const struct http_fields *fields, const struct cache_object *object)
-{
-    const struct http_field *field = http_fields_get(fields, HTTP_IF_NONE_MATCH);
-    struct http_etag etag;
-
-    if (http_fields_next(fields, field) == NULL && slice_is(field->value, "*"))
-        return false; /* there is a representation */
-    return !http_etag_parse(object->etag, &etag) || !list_has_etag(fields, &etag);
-}
 
 /* RFC 9111 section 4.3.2: by Last-Modified, else by Date (which is the time of receipt when the
  * response had none). */
@@ -46,19 +19,32 @@ is_unmodified_since(const struct http_fields *fields, const struct cache_object 
     return (object->last_modified_s >= 0 ? object->last_modified_s : object->date_s) <= since_s;
 }
 
+/* RFC 9110 section 13.1.2 */
+static bool
+none_match_fails(const struct http_fields *fields, const struct cache_object *object,
+                 struct slice *out_etag)
+{
+    const struct http_field *field = http_fields_get(fields, HTTP_IF_NONE_MATCH);
+
+    if (http_fields_next(fields, field) == NULL && slice_is(field->value, "*"))
+        return true; /* there is a representation */
+    return variant_none_match(fields, object, out_etag);
+}
+
 enum validate_result
 validate_request(const struct http_request *request, const struct cache_object *object,
-                 int64_t now_s)
+                 int64_t now_s, struct slice *out_etag)
 {
     bool unmodified;
 
+    *out_etag = SLICE_NONE;
     if (request->method != METHOD_GET && request->method != METHOD_HEAD &&
         request->method != METHOD_QUERY)
         return VALIDATE_SEND;
     if (object->status < 200 || object->status > 299)
         return VALIDATE_SEND; /* RFC 9110 section 13.2.1 */
     if (http_fields_has(&request->fields, HTTP_IF_NONE_MATCH))
-        unmodified = !none_match_holds(&request->fields, object);
+        unmodified = none_match_fails(&request->fields, object, out_etag);
     else
         unmodified = is_unmodified_since(&request->fields, object, now_s);
     return unmodified ? VALIDATE_NOT_MODIFIED : VALIDATE_SEND;

@@ -109,6 +109,14 @@ is_never_a_clients(struct slice name)
                                  : (http_token_flags(token) & (F_OURS | F_HOP)) != 0;
 }
 
+/* By this field no variants are told apart. */
+static bool
+is_left_out(struct slice name, unsigned how)
+{
+    return is_never_a_clients(name) ||
+           ((how & CACHE_VARY_OWN_ENCODING) != 0 && http_token_from(name) == HTTP_ACCEPT_ENCODING);
+}
+
 /* X-Forwarded-For is the exception: the peer's address is in no key. */
 static bool
 is_as_good_as_star(struct slice name)
@@ -132,7 +140,7 @@ cache_vary_is_star(const struct http_fields *response)
 }
 
 static enum err
-collect_names(struct arena *arena, const struct http_fields *response,
+collect_names(struct arena *arena, unsigned how, const struct http_fields *response,
               struct slice names[CACHE_VARY_NAMES_MAX + 1], size_t *out_n)
 {
     struct http_list list;
@@ -143,7 +151,7 @@ collect_names(struct arena *arena, const struct http_fields *response,
     while (http_list_next(&list, &name)) {
         char *lower;
 
-        if (is_never_a_clients(name))
+        if (is_left_out(name, how))
             continue;
         lower = arena_alloc(arena, name.len);
         if (lower == NULL)
@@ -184,15 +192,14 @@ cache_keyed_build(struct arena *arena, const char *const *names, size_t names_n,
 
 /* "name LF", "name: value LF" or "name:~preference LF". */
 static void
-put_line(struct http_out *text, bool normalise, const struct http_fields *request,
-         struct slice name)
+put_line(struct http_out *text, unsigned how, const struct http_fields *request, struct slice name)
 {
     const struct http_field *field = find_sent(request, name);
     struct sink sink = {.out = text};
     struct preference normal;
 
     http_out_text(text, name);
-    if (field != NULL && normalise && preference_is(name) &&
+    if (field != NULL && (how & CACHE_VARY_NORMALISE) && preference_is(name) &&
         preference_write(request, field, &normal)) {
         http_out_str(text, ":~");
         http_out_text(text, slice_of(normal.text, normal.len));
@@ -204,7 +211,7 @@ put_line(struct http_out *text, bool normalise, const struct http_fields *reques
 }
 
 enum err
-cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
+cache_vary_build(struct arena *arena, struct slice keyed, unsigned how,
                  const struct http_fields *request, const struct http_fields *response,
                  struct slice *out_vary, uint64_t *out_variant)
 {
@@ -215,7 +222,7 @@ cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
 
     if (cache_vary_is_star(response))
         return ERR_LIMIT;
-    rc = collect_names(arena, response, names, &n);
+    rc = collect_names(arena, how, response, names, &n);
     if (rc != OK)
         return rc;
     if (n == 0 && keyed.len == 0) {
@@ -226,7 +233,7 @@ cache_vary_build(struct arena *arena, struct slice keyed, bool normalise,
     http_out_init(&text, arena, 128 + keyed.len);
     http_out_text(&text, keyed);
     for (size_t i = 0; i < n; i++)
-        put_line(&text, normalise, request, names[i]);
+        put_line(&text, how, request, names[i]);
     if (text.rc != OK)
         return text.rc;
     *out_vary = http_out_slice(&text);
@@ -396,7 +403,7 @@ has_name(struct slice vary, struct slice wanted)
 }
 
 bool
-cache_vary_covers(struct slice vary, const struct http_fields *response)
+cache_vary_covers(struct slice vary, unsigned how, const struct http_fields *response)
 {
     struct http_list list;
     struct slice name;
@@ -405,7 +412,7 @@ cache_vary_covers(struct slice vary, const struct http_fields *response)
         return false;
     http_list_begin(&list, response, HTTP_VARY);
     while (http_list_next(&list, &name))
-        if (!is_never_a_clients(name) && !has_name(vary, name))
+        if (!is_left_out(name, how) && !has_name(vary, name))
             return false;
     return true;
 }

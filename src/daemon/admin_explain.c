@@ -191,7 +191,7 @@ tell_variant(struct telling *telling, size_t i, const struct store_object *store
     bool other, suits, used;
     char word[32];
 
-    if (cache_object_decode(stored->meta, &object) != OK)
+    if (cache_object_decode(stored->meta, stored->head.len, &object) != OK)
         return variant; /* "unreadable" */
     other = cache_vary_differs(object.vary, explanation->way.keyed, &explanation->http.fields,
                                &differs);

@@ -331,7 +331,7 @@ admin_variant(const struct store_object *stored, int64_t now_s)
 {
     struct cache_object object;
 
-    if (cache_object_decode(stored->meta, &object) != OK)
+    if (cache_object_decode(stored->meta, stored->head.len, &object) != OK)
         return json_pack("{s:I, s:s}", "oid", (json_int_t)stored->oid, "state", "unreadable");
     return json_pack(
         "{s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "oid",

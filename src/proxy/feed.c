@@ -319,7 +319,7 @@ remember_stale(struct feed *feed, const struct store_object *stale)
     if (rc == OK)
         rc = arena_copy(&feed->arena, stale->meta, &meta);
     if (rc == OK)
-        rc = cache_object_decode(meta, &feed->stale);
+        rc = cache_object_decode(meta, feed->stale_head.len, &feed->stale);
     if (rc != OK)
         return rc;
     feed->stale_oid = stale->oid;

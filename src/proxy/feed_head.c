@@ -7,6 +7,7 @@
 #include "cache/partial.h"
 #include "cache/post.h"
 #include "cache/validate.h"
+#include "cache/variant.h"
 #include "cache/vary.h"
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
@@ -32,11 +33,29 @@ find_length(const struct feed *feed, const struct http_response *response, struc
         head->has_length = response->framing == FRAMING_NONE;
 }
 
+/* Did the request say which codings the site wants, rather than which its client does? */
+static bool
+asked_ours(const struct feed *feed)
+{
+    return !feed->pass && feed->site->coding.accept != NULL;
+}
+
+static unsigned
+how_it_varies(const struct feed *feed, const struct http_response *response,
+              const struct fill_head *head)
+{
+    const struct cache_settings *settings = &feed->site->cache;
+    bool ours = variant_owns_encoding(settings, asked_ours(feed), &response->fields, &head->object);
+
+    return (settings->vary_normalise ? CACHE_VARY_NORMALISE : 0U) |
+           (ours ? CACHE_VARY_OWN_ENCODING : 0U);
+}
+
 static enum err
 add_secondary_keys(struct feed *feed, const struct http_response *response, struct fill_head *head)
 {
     struct cache_labels labels = {0};
-    enum err rc = cache_vary_build(&feed->arena, feed->keyed, feed->site->cache.vary_normalise,
+    enum err rc = cache_vary_build(&feed->arena, feed->keyed, how_it_varies(feed, response, head),
                                    &feed->request.fields, &response->fields, &head->object.vary,
                                    &head->variant);
 
@@ -183,7 +202,7 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
         rc = feed_place(feed, response, head);
     if (rc == OK)
         rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
-                                 &head->text);
+                                 &head->object, &head->text);
     return rc == OK ? withhold(feed, &response->fields, head) : rc;
 }
 
@@ -216,7 +235,7 @@ static enum err
 merge(struct feed *feed, const struct http_response *response, struct fill_head *head,
       bool *out_storable)
 {
-    struct http_fields merged;
+    struct validate_merged merged;
     struct cache_labels labels = {0};
     int64_t now_s = loop_wall_s();
     enum err rc;
@@ -229,20 +248,24 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
         .reason = REASON_STORED,
         .fwd_status = response->status,
     };
-    rc = validate_merge_head(&feed->arena, feed->stale_head, response, now_s, &head->text, &merged);
+    rc = validate_merge_fields(&feed->arena, feed->stale_head, &feed->stale, response, now_s,
+                               &merged);
     if (rc == OK)
-        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged,
+        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged.fields,
                                      sent_s(feed, now_s), now_s, &head->object) &&
-                        feed_keeps_place(feed, &merged, head);
+                        feed_keeps_place(feed, &merged.fields, head);
     if (rc == OK)
-        rc = cache_labels_update(&feed->arena, feed->host, &merged, feed->stale.tags, &labels);
+        rc = validate_merge_head(&feed->arena, &merged, &head->object, &head->text);
     if (rc == OK)
-        rc = cache_groups_add(&feed->arena, feed->scheme, feed->host, &merged, &labels);
+        rc = cache_labels_update(&feed->arena, feed->host, &merged.fields, feed->stale.tags,
+                                 &labels);
+    if (rc == OK)
+        rc = cache_groups_add(&feed->arena, feed->scheme, feed->host, &merged.fields, &labels);
     head->labels = labels.ids;
     head->labels_n = labels.n;
     head->object.tags = labels.tags;
     head->body_pin = feed->pin;
-    return rc == OK ? withhold(feed, &merged, head) : rc;
+    return rc == OK ? withhold(feed, &merged.fields, head) : rc;
 }
 
 enum err

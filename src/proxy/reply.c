@@ -141,12 +141,12 @@ reply_unsatisfiable(struct request *req, uint64_t length)
 }
 
 static void
-reply_not_modified(struct request *req, const struct reply_source *source)
+reply_not_modified(struct request *req, const struct reply_source *source, struct slice etag)
 {
     struct slice head;
 
     fill_leave(&req->reader);
-    if (validate_not_modified_head(&req->arena, source->head, &head) != OK)
+    if (validate_not_modified_head(&req->arena, source->head, etag, &head) != OK)
         reply_error(req, ERR_NOMEM, "out of memory");
     else
         set_reply(req, 304, head, false, 0);
@@ -219,11 +219,13 @@ bool
 reply_from(struct request *req, const struct reply_source *source,
            const struct cache_status *status)
 {
+    struct slice etag;
+
     put_our_fields(req, source->object, status);
     if (source->evaluate) {
-        switch (validate_request(&req->http, source->object, req->now_s)) {
+        switch (validate_request(&req->http, source->object, req->now_s, &etag)) {
         case VALIDATE_NOT_MODIFIED:
-            reply_not_modified(req, source);
+            reply_not_modified(req, source, etag);
             return true;
         case VALIDATE_SEND:
             break;

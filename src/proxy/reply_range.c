@@ -2,10 +2,12 @@
  *
  * A stored head says how the whole is: of its lines, Content-Range meant nothing there (section
  * 14.4) and would stand beside ours; several parts have each the Content-Type of the whole, and the
- * message has its own. */
+ * message has its own; and a digest of its content is not that of a part. */
 #include "proxy/reply.h"
 
 #include <stdio.h>
+
+#include "cache/validate.h"
 
 enum { BOUNDARY_LEN = 32 };
 
@@ -30,6 +32,15 @@ is_named(struct slice line, const char *name)
     return slice_cut(&line, ':', &before) && slice_is_nocase(before, name);
 }
 
+static bool
+is_of_whole(struct slice line)
+{
+    struct slice name;
+
+    return is_named(line, "content-range") ||
+           (slice_cut(&line, ':', &name) && validate_is_of_content(name));
+}
+
 /* The stored head's lines behind another status line. */
 static void
 put_lines(struct http_out *out, struct slice stored, bool with_type)
@@ -40,7 +51,7 @@ put_lines(struct http_out *out, struct slice stored, bool with_type)
     (void)slice_cut(&stored, '\n', &line);
     while (stored.len > 0) {
         (void)slice_cut(&stored, '\n', &line);
-        if (is_named(line, "content-range") || (!with_type && is_named(line, "content-type")))
+        if (is_of_whole(line) || (!with_type && is_named(line, "content-type")))
             continue;
         http_out_text(out, line);
         http_out_str(out, "\n");

@@ -86,7 +86,7 @@ is_replaced(struct slice_feed *feed)
     struct cache_object object;
 
     while (store_find(reader, &cursor, &stored))
-        if (cache_object_decode(stored.meta, &object) == OK &&
+        if (cache_object_decode(stored.meta, stored.head.len, &object) == OK &&
             slice_equal(object.vary, feed->master.vary))
             return object.generation != feed->master.generation;
     /* Gone, or not yet committed: then the purge keeps it out. Or not in memory by now: then it is

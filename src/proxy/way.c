@@ -95,8 +95,10 @@ unsigned
 way_parts(const struct http_request *http, const struct cache_object *object, uint64_t len,
           unsigned ranges_max, int64_t now_s, struct range_set *out)
 {
+    struct slice etag;
+
     out->n = 0;
-    if (validate_request(http, object, now_s) == VALIDATE_NOT_MODIFIED)
+    if (validate_request(http, object, now_s, &etag) == VALIDATE_NOT_MODIFIED)
         return 304;
     if (http->method != METHOD_GET)
         return object->status;

@@ -8,6 +8,7 @@
 #include "cache/range.h"
 #include "cache/status.h"
 #include "cache/validate.h"
+#include "cache/variant.h"
 #include "http/chars.h"
 #include "http/h1_parse.h"
 #include "proxy/forward.h"
@@ -42,17 +43,51 @@ check_stored_head(struct both *both, struct slice head, struct http_response *ou
 }
 
 static void
-check_merge(struct both *both, struct slice head)
+judge(const struct both *both, const struct http_fields *fields, struct cache_object *object)
+{
+    static const char *const types[] = {"text/*", "*/json"};
+    static const struct variant_settings settings = {
+        {CODING_BR, CODING_GZIP}, 2, types, 2, 9, true};
+    struct variant_subject subject = {fields, true, both->response.content_length};
+
+    variant_judge(&settings, &(struct cache_settings){.own_encoding = true}, &subject, object);
+}
+
+/* They are the head's last, and Vary says that there are others. */
+static void
+check_own_lines(const struct cache_object *object, const struct http_fields *fields,
+                struct slice head)
+{
+    struct slice own = variant_own_lines(object, head), line;
+    unsigned own_n = 0, repr_n = 0;
+
+    while (slice_cut(&own, '\n', &line))
+        own_n++;
+    for (unsigned i = 0; i < fields->n; i++)
+        repr_n += (http_token_flags(fields->items[i].token) & F_REPR) != 0;
+    ASSERT(own.len == 0 && own_n == repr_n);
+    ASSERT(!variant_varies(object) || http_fields_has(fields, HTTP_VARY));
+    ASSERT(variant_varies(object) || (object->flags & CACHE_VARY_OURS) == 0);
+}
+
+static void
+check_merge(struct both *both, struct cache_object *object, struct slice head)
 {
     struct http_response again;
-    struct http_fields merged;
+    struct validate_merged merged;
     struct slice text;
-    enum err rc = validate_merge_head(&both->arena, head, &both->response, now_s, &text, &merged);
+    enum err rc =
+        validate_merge_fields(&both->arena, head, object, &both->response, now_s, &merged);
 
     ASSERT(rc == OK || rc == ERR_LIMIT);
-    if (rc == OK)
+    if (rc == OK) {
+        judge(both, &merged.fields, object);
+        if (validate_merge_head(&both->arena, &merged, object, &text) != OK)
+            UNREACHABLE();
         check_stored_head(both, text, &again);
-    if (validate_not_modified_head(&both->arena, head, &text) != OK)
+        check_own_lines(object, &again.fields, text);
+    }
+    if (validate_not_modified_head(&both->arena, head, SLICE_NONE, &text) != OK)
         UNREACHABLE();
     check_stored_head(both, text, &again);
     ASSERT(again.status == 304);
@@ -70,8 +105,8 @@ check_vary(struct both *both, struct cache_object *object)
     if (cache_keyed_build(&both->arena, names, both->request.minor == 0 ? 0 : 1,
                           &both->request.fields, &keyed) != OK)
         UNREACHABLE();
-    rc = cache_vary_build(&both->arena, keyed, true, &both->request.fields, &both->response.fields,
-                          &object->vary, &variant);
+    rc = cache_vary_build(&both->arena, keyed, CACHE_VARY_NORMALISE, &both->request.fields,
+                          &both->response.fields, &object->vary, &variant);
     ASSERT((rc == ERR_LIMIT) == cache_vary_is_star(&both->response.fields));
     if (rc != OK) {
         object->vary = SLICE_NONE;
@@ -79,7 +114,7 @@ check_vary(struct both *both, struct cache_object *object)
     }
     ASSERT((object->vary.len == 0) == (variant == 0));
     ASSERT(cache_vary_matches(object->vary, keyed, &both->request.fields));
-    ASSERT(cache_vary_covers(object->vary, &both->response.fields));
+    ASSERT(cache_vary_covers(object->vary, 0, &both->response.fields));
 }
 
 /* Whatever was asked for: parts of the body that do not overlap. */
@@ -106,18 +141,18 @@ check_object(struct both *both, const struct cache_object *object)
 {
     struct lookup_verdict verdict;
     struct cache_object again;
-    struct slice meta, lines;
+    struct slice meta, lines, etag;
     struct cachectl cc;
     uint64_t body_len = both->response.content_length % 100000;
 
     if (cache_object_encode(&both->arena, object, &meta) != OK ||
-        cache_object_decode(meta, &again) != OK)
+        cache_object_decode(meta, 0, &again) != OK)
         UNREACHABLE();
     ASSERT(slice_equal(again.etag, object->etag) && slice_equal(again.vary, object->vary));
     cachectl_parse(&both->request.fields, &cc);
     lookup_judge(&(struct cache_settings){.heuristic = true, .heuristic_max_s = 1000},
                  &both->request, &cc, object, false, now_s + 10, &verdict);
-    (void)validate_request(&both->request, object, now_s);
+    (void)validate_request(&both->request, object, now_s, &etag);
     check_ranges(both, object, body_len);
     if (validate_conditions(&both->arena, object, &lines) != OK)
         UNREACHABLE();
@@ -194,11 +229,13 @@ check_rules(struct both *both)
     if (cache_labels_build(&both->arena, both->request.host, &both->response.fields, &labels) != OK)
         UNREACHABLE();
     object.tags = labels.tags;
+    judge(both, &both->response.fields, &object);
     check_object(both, &object);
-    if (validate_build_head(&both->arena, &both->response, now_s, false, &head) != OK)
+    if (validate_build_head(&both->arena, &both->response, now_s, false, &object, &head) != OK)
         UNREACHABLE();
     check_stored_head(both, head, &again);
-    check_merge(both, head);
+    check_own_lines(&object, &again.fields, head);
+    check_merge(both, &object, head);
     check_status_line(both);
     check_forwarded(both);
     base.path = both->request.path;

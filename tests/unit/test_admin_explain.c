@@ -62,8 +62,7 @@ put(struct bench *bench, const char *key_text, const char *language)
     fields_from(&arena, "Vary: Accept-Language", &response);
     assert_int_equal(cache_keyed_build(&arena, names, 1, &request, &keyed), OK);
     assert_int_equal(
-        cache_vary_build(&arena, keyed, false, &request, &response, &object.vary, &record.variant),
-        OK);
+        cache_vary_build(&arena, keyed, 0, &request, &response, &object.vary, &record.variant), OK);
     assert_int_equal(cache_object_encode(&arena, &object, &record.meta), OK);
     assert_int_equal(store_put_begin(bench->store, &key, &put), OK);
     assert_int_equal(store_put_end(put, &record, NULL, help_done(&wait)), OK);

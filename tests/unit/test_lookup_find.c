@@ -21,8 +21,8 @@ put(struct store *store, const char *key_text, const char *request_fields, uint3
     arena_init(&arena, 0);
     fields_from(&arena, request_fields, &request);
     fields_from(&arena, "Vary: A", &response);
-    assert_int_equal(cache_vary_build(&arena, SLICE_NONE, true, &request, &response, &object.vary,
-                                      &record.variant),
+    assert_int_equal(cache_vary_build(&arena, SLICE_NONE, CACHE_VARY_NORMALISE, &request, &response,
+                                      &object.vary, &record.variant),
                      OK);
     assert_int_equal(cache_object_encode(&arena, &object, &record.meta), OK);
     if (meta.len > 0)

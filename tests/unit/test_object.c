@@ -3,7 +3,7 @@
 
 #include "cache/object.h"
 
-enum { META_FIXED_LEN = 64, META_PARTIAL_LEN = 24 };
+enum { META_FIXED_LEN = 72, HEAD_LEN = 100, META_PARTIAL_LEN = 24 };
 
 static const struct cache_object samples[] = {
     {.status = 200, .response_s = NOW_S, .date_s = NOW_S, .last_modified_s = -1},
@@ -33,6 +33,12 @@ static const struct cache_object samples[] = {
      .whole_len = UINT64_MAX,
      .slice_len = BLOCK_FULL_LEN,
      .generation = 1},
+    {.status = 200,
+     .flags = CACHE_CODABLE | CACHE_CODED | CACHE_VARY_OURS,
+     .last_modified_s = -1,
+     .etag = SLICE("\"x\""),
+     .own_len = HEAD_LEN,
+     .coding = CODING_COUNT - 1},
 };
 
 static struct slice
@@ -58,7 +64,7 @@ there_and_back(void **state)
 
         assert_int_equal(meta.len, META_FIXED_LEN + in->etag.len + in->vary.len + in->tags.len +
                                        (in->flags & CACHE_PARTIAL ? META_PARTIAL_LEN : 0));
-        assert_int_equal(cache_object_decode(meta, &out), OK);
+        assert_int_equal(cache_object_decode(meta, HEAD_LEN, &out), OK);
         assert_int_equal(out.status, in->status);
         assert_int_equal(out.flags, in->flags);
         assert_int_equal(out.lifetime_from, in->lifetime_from);
@@ -70,6 +76,8 @@ there_and_back(void **state)
         assert_int_equal(out.swr_s, in->swr_s);
         assert_int_equal(out.sie_s, in->sie_s);
         assert_int_equal(out.search, in->search);
+        assert_int_equal(out.own_len, in->own_len);
+        assert_int_equal(out.coding, in->coding);
         assert_true(slice_equal(out.etag, in->etag));
         assert_true(slice_equal(out.vary, in->vary));
         assert_true(slice_equal(out.tags, in->tags));
@@ -94,7 +102,7 @@ any_alignment(void **state)
         struct cache_object out;
 
         memcpy(buf + shift, meta.ptr, meta.len);
-        assert_int_equal(cache_object_decode(slice_of(buf + shift, meta.len), &out), OK);
+        assert_int_equal(cache_object_decode(slice_of(buf + shift, meta.len), HEAD_LEN, &out), OK);
         assert_text(out.vary, "accept: a\nfoo\n");
     }
     arena_fini(&arena);
@@ -115,10 +123,11 @@ every_other_length_is_corrupt(void **state)
 
         if (len > 0)
             memcpy(copy, meta.ptr, len);
-        assert_int_equal(cache_object_decode(slice_of(copy, len), &out), ERR_STORE_CORRUPT);
+        assert_int_equal(cache_object_decode(slice_of(copy, len), HEAD_LEN, &out),
+                         ERR_STORE_CORRUPT);
         mem_free(copy);
     }
-    assert_int_equal(cache_object_decode(slice_of(meta.ptr, meta.len), &out), OK);
+    assert_int_equal(cache_object_decode(slice_of(meta.ptr, meta.len), HEAD_LEN, &out), OK);
     arena_fini(&arena);
 }
 
@@ -133,9 +142,11 @@ partial_or_not(void **state)
     } cases[] = {
         {"a whole object turned partial", 1, 4, 2, CACHE_PARTIAL},
         {"a partial one turned whole", 3, 4, 2, 0},
-        {"an empty whole", 3, 67, 8, 0},
-        {"slices of nothing", 3, 75, 8, 0},
-        {"no generation", 3, 83, 8, 0},
+        {"an empty whole", 3, 75, 8, 0},
+        {"slices of nothing", 3, 83, 8, 0},
+        {"no generation", 3, 91, 8, 0},
+        {"a partial one that is codable", 3, 4, 2, CACHE_PARTIAL | CACHE_CODABLE},
+        {"a partial one that can be decoded", 3, 4, 2, CACHE_PARTIAL | CACHE_CODED},
     };
 
     (void)state;
@@ -148,7 +159,7 @@ partial_or_not(void **state)
         arena_init(&arena, 0);
         meta = encode(&arena, &samples[cases[i].sample]);
         memcpy((char *)(uintptr_t)meta.ptr + cases[i].at, &cases[i].value, cases[i].len);
-        assert_int_equal(cache_object_decode(meta, &out), ERR_STORE_CORRUPT);
+        assert_int_equal(cache_object_decode(meta, HEAD_LEN, &out), ERR_STORE_CORRUPT);
         arena_fini(&arena);
     }
 }
@@ -162,8 +173,8 @@ damaged_numbers(void **state)
         uint64_t value;
         enum err want;
     } cases[] = {
-        {"another version", 0, 2, 3, ERR_STORE_VERSION},
-        {"an older version", 0, 2, 1, ERR_STORE_VERSION},
+        {"another version", 0, 2, 4, ERR_STORE_VERSION},
+        {"an older version", 0, 2, 2, ERR_STORE_VERSION},
         {"version 0", 0, 2, 0, ERR_STORE_VERSION},
         {"status 0", 2, 2, 0, ERR_STORE_CORRUPT},
         {"status 199", 2, 2, 199, ERR_STORE_CORRUPT},
@@ -181,6 +192,12 @@ damaged_numbers(void **state)
         {"etag longer than all", 48, 4, UINT32_MAX, ERR_STORE_CORRUPT},
         {"vary longer by one", 52, 4, 15, ERR_STORE_CORRUPT},
         {"tags shorter by one", 56, 4, 6, ERR_STORE_CORRUPT},
+        {"own lines that are all of the head", 64, 4, HEAD_LEN, OK},
+        {"own lines beyond the head", 64, 4, HEAD_LEN + 1, ERR_STORE_CORRUPT},
+        {"own lines of any length", 64, 4, UINT32_MAX, ERR_STORE_CORRUPT},
+        {"the last coding", 68, 1, CODING_COUNT - 1, OK},
+        {"no coding", 68, 1, CODING_COUNT, ERR_STORE_CORRUPT},
+        {"coded in nothing", 4, 2, CACHE_CODED, ERR_STORE_CORRUPT},
     };
 
     (void)state;
@@ -193,7 +210,7 @@ damaged_numbers(void **state)
         arena_init(&arena, 0);
         meta = encode(&arena, &samples[1]);
         memcpy((char *)(uintptr_t)meta.ptr + cases[i].at, &cases[i].value, cases[i].len);
-        assert_int_equal(cache_object_decode(meta, &out), cases[i].want);
+        assert_int_equal(cache_object_decode(meta, HEAD_LEN, &out), cases[i].want);
         arena_fini(&arena);
     }
 }
@@ -211,7 +228,7 @@ lengths_that_wrap_around(void **state)
     meta = encode(&arena, &samples[1]);
     assert_int_equal(meta.len - META_FIXED_LEN, 26); /* the same in 32 bits */
     memcpy((char *)(uintptr_t)meta.ptr + 48, lengths, sizeof(lengths));
-    assert_int_equal(cache_object_decode(meta, &out), ERR_STORE_CORRUPT);
+    assert_int_equal(cache_object_decode(meta, HEAD_LEN, &out), ERR_STORE_CORRUPT);
     arena_fini(&arena);
 }
 

@@ -66,14 +66,15 @@ built_heads(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena arena;
         struct http_response response;
+        struct cache_object object = {.status = 200};
         struct slice head;
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
         response = response_from(&arena, cases[i].status, cases[i].fields);
         response.reason = slice_from_str(cases[i].reason);
-        assert_int_equal(validate_build_head(&arena, &response, NOW_S, cases[i].keep_tags, &head),
-                         OK);
+        assert_int_equal(
+            validate_build_head(&arena, &response, NOW_S, cases[i].keep_tags, &object, &head), OK);
         assert_text(head, cases[i].want);
         arena_fini(&arena);
     }
@@ -141,18 +142,19 @@ conditions_of_clients(void **state)
                                             .etag = slice_from_str(cases[i].etag)};
         struct arena arena;
         struct http_request request;
+        struct slice etag;
         enum validate_result want = cases[i].not_modified ? VALIDATE_NOT_MODIFIED : VALIDATE_SEND;
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
         request = request_from(&arena, METHOD_GET, cases[i].fields);
-        assert_int_equal(validate_request(&request, &object, NOW_S), want);
+        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
         request.method = METHOD_HEAD;
-        assert_int_equal(validate_request(&request, &object, NOW_S), want);
+        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
         request.method = METHOD_QUERY;
-        assert_int_equal(validate_request(&request, &object, NOW_S), want);
+        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
         request.method = METHOD_POST;
-        assert_int_equal(validate_request(&request, &object, NOW_S), VALIDATE_SEND);
+        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), VALIDATE_SEND);
         arena_fini(&arena);
     }
 }
@@ -231,11 +233,12 @@ statuses_without_conditions(void **state)
         const struct cache_object object = {.status = cases[i].status, .etag = SLICE("\"a\"")};
         struct arena arena;
         struct http_request request;
+        struct slice etag;
 
         print_message("case: 13.2.1: %u\n", cases[i].status);
         arena_init(&arena, 0);
         request = request_from(&arena, METHOD_GET, "If-None-Match: \"a\"");
-        assert_int_equal(validate_request(&request, &object, NOW_S), cases[i].want);
+        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), cases[i].want);
         arena_fini(&arena);
     }
 }
@@ -244,28 +247,39 @@ static void
 not_modified_heads(void **state)
 {
     static const struct {
-        const char *why, *stored, *want;
+        const char *why, *stored, *etag, *want;
     } cases[] = {
         {"15.4.5: what a 304 must have",
          OK_LINE DATE_LINE "Cache-Control: max-age=9\r\nContent-Location: /x\r\nETag: \"a\"\r\n"
                            "Expires: 0\r\nVary: foo\r\n",
+         "",
          "HTTP/1.1 304 Not Modified\r\n" DATE_LINE
          "Cache-Control: max-age=9\r\nContent-Location: /x\r\nETag: \"a\"\r\nExpires: 0\r\n"
          "Vary: foo\r\n"},
         {"15.4.5: not what describes the content",
          OK_LINE "content-type: a/b\r\nContent-Encoding: gzip\r\nContent-Language: en\r\n"
                  "Content-Range: bytes 0-1/2\r\nContent-Disposition: inline\r\n" DATE_LINE,
-         "HTTP/1.1 304 Not Modified\r\n" DATE_LINE},
+         "", "HTTP/1.1 304 Not Modified\r\n" DATE_LINE},
         {"15.4.5: Last-Modified beside an ETag is left out",
-         OK_LINE "Last-Modified: " MINUS_60S "\r\netag: \"a\"\r\n",
+         OK_LINE "Last-Modified: " MINUS_60S "\r\netag: \"a\"\r\n", "",
          "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n"},
-        {"15.4.5: Last-Modified alone stays", OK_LINE "Last-Modified: " MINUS_60S "\r\n",
+        {"15.4.5: Last-Modified alone stays", OK_LINE "Last-Modified: " MINUS_60S "\r\n", "",
          "HTTP/1.1 304 Not Modified\r\nLast-Modified: " MINUS_60S "\r\n"},
         {"15.4.5: other fields update caches behind us",
-         OK_LINE "Content-Security-Policy: a\r\nAccess-Control-Allow-Origin: *\r\n",
+         OK_LINE "Content-Security-Policy: a\r\nAccess-Control-Allow-Origin: *\r\n", "",
          "HTTP/1.1 304 Not Modified\r\nContent-Security-Policy: a\r\n"
          "Access-Control-Allow-Origin: *\r\n"},
-        {"only a status line", OK_LINE, "HTTP/1.1 304 Not Modified\r\n"},
+        {"only a status line", OK_LINE, "", "HTTP/1.1 304 Not Modified\r\n"},
+        {"9530 2: no digest of content that is not sent",
+         OK_LINE "Vary: Accept-Encoding\r\nContent-MD5: a\r\nContent-Digest: a=:1:\r\n"
+                 "ETag: \"a\"\r\n",
+         "", "HTTP/1.1 304 Not Modified\r\nVary: Accept-Encoding\r\nETag: \"a\"\r\n"},
+        {"9530 3: nor one that the client's representation may not have",
+         OK_LINE "Repr-Digest: a=:1:\r\nDigest: a=1\r\n", "", "HTTP/1.1 304 Not Modified\r\n"},
+        {"8.8.3: the client's tag",
+         OK_LINE "Last-Modified: " MINUS_60S "\r\nX: 1\r\nContent-Encoding: gzip\r\n"
+                 "ETag: \"a\"\r\n",
+         "W/\"a~br\"", "HTTP/1.1 304 Not Modified\r\nX: 1\r\nETag: W/\"a~br\"\r\n"},
     };
 
     (void)state;
@@ -275,11 +289,28 @@ not_modified_heads(void **state)
 
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
-        assert_int_equal(validate_not_modified_head(&arena, slice_from_str(cases[i].stored), &head),
+        assert_int_equal(validate_not_modified_head(&arena, slice_from_str(cases[i].stored),
+                                                    slice_from_str(cases[i].etag), &head),
                          OK);
         assert_text(head, cases[i].want);
         arena_fini(&arena);
     }
+}
+
+/* Both steps, without a judgement between them. */
+static enum err
+merge(struct arena *arena, struct slice stored, const struct http_response *response,
+      struct slice *out_head, struct http_fields *out_fields)
+{
+    struct cache_object object = {.status = 200};
+    struct validate_merged merged;
+    enum err rc = validate_merge_fields(arena, stored, &object, response, NOW_S, &merged);
+
+    if (rc == OK)
+        rc = validate_merge_head(arena, &merged, &object, out_head);
+    if (rc == OK)
+        *out_fields = merged.fields;
+    return rc;
 }
 
 static void
@@ -306,7 +337,11 @@ merged_heads(void **state)
          OK_LINE "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n",
          "Date: " DATE_NOW "\nContent-Encoding: br\nETag: \"a\"\nContent-Range: bytes 0-1/2\n"
          "Content-Length: 0",
-         OK_LINE "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n" DATE_LINE},
+         OK_LINE DATE_LINE "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n"},
+        {"3.2: digests of other bytes than those that are stored",
+         OK_LINE "Repr-Digest: a=:1:\r\nContent-MD5: b\r\n",
+         "Date: " DATE_NOW "\nRepr-Digest: a=:2:\nContent-Digest: a=:3:\nContent-MD5: c\nDigest: d",
+         OK_LINE DATE_LINE "Repr-Digest: a=:1:\r\nContent-MD5: b\r\n"},
         {"3.1: hop-by-hop and nominated fields", OK_LINE "X-A: 1\r\nX-B: 2\r\n",
          "Date: " DATE_NOW "\nConnection: x-a\nX-A: 9\nKeep-Alive: a\nTransfer-Encoding: chunked",
          OK_LINE "X-A: 1\r\nX-B: 2\r\n" DATE_LINE},
@@ -333,8 +368,7 @@ merged_heads(void **state)
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
         response = response_from(&arena, 304, cases[i].fields);
-        assert_int_equal(validate_merge_head(&arena, slice_from_str(cases[i].stored), &response,
-                                             NOW_S, &head, &fields),
+        assert_int_equal(merge(&arena, slice_from_str(cases[i].stored), &response, &head, &fields),
                          OK);
         assert_text(head, cases[i].want);
         arena_fini(&arena);
@@ -391,10 +425,9 @@ a_merged_head_is_fresh_again(void **state)
     request = request_from(&arena, METHOD_GET, "");
     response = response_from(&arena, 304, "Age: 4\nSurrogate-Key: new");
     assert_int_equal(
-        validate_merge_head(
-            &arena,
-            SLICE(OK_LINE "Date: " MINUS_60S "\r\nCache-Control: max-age=30\r\nETag: \"a\"\r\n"),
-            &response, NOW_S, &head, &fields),
+        merge(&arena,
+              SLICE(OK_LINE "Date: " MINUS_60S "\r\nCache-Control: max-age=30\r\nETag: \"a\"\r\n"),
+              &response, &head, &fields),
         OK);
     assert_true(http_fields_has(&fields, HTTP_SURROGATE_KEY));
     assert_true(fresh_update(&settings, &request, &fields, NOW_S, NOW_S, &object));
@@ -431,11 +464,11 @@ damaged_heads(void **state)
         print_message("case: %zu\n", i);
         arena_init(&arena, 0);
         response = response_from(&arena, 304, "");
-        assert_int_equal(validate_not_modified_head(&arena, slice_from_str(cases[i]), &head),
-                         ERR_STORE_CORRUPT);
         assert_int_equal(
-            validate_merge_head(&arena, slice_from_str(cases[i]), &response, NOW_S, &head, &fields),
+            validate_not_modified_head(&arena, slice_from_str(cases[i]), SLICE_NONE, &head),
             ERR_STORE_CORRUPT);
+        assert_int_equal(merge(&arena, slice_from_str(cases[i]), &response, &head, &fields),
+                         ERR_STORE_CORRUPT);
         assert_text(head, "before");
         arena_fini(&arena);
     }
@@ -459,9 +492,7 @@ too_many_fields(void **state)
     }
     arena_init(&arena, 0);
     response = response_from(&arena, 304, lines);
-    assert_int_equal(
-        validate_merge_head(&arena, slice_from_str(stored), &response, NOW_S, &head, &fields),
-        ERR_LIMIT);
+    assert_int_equal(merge(&arena, slice_from_str(stored), &response, &head, &fields), ERR_LIMIT);
     arena_fini(&arena);
 }
 
@@ -594,7 +625,7 @@ our_conditions(void **state)
 static void
 no_memory(void **state)
 {
-    static const struct cache_object object = {.etag = SLICE("\"a\"")};
+    struct cache_object object = {.etag = SLICE("\"a\"")};
     struct arena arena;
     struct http_response response;
     struct http_fields fields;
@@ -605,14 +636,14 @@ no_memory(void **state)
     arena_init(&arena, 0);
     response = response_from(&arena, 304, "B: 2");
     arena.used_max = used_len = arena.used_len;
-    assert_int_equal(validate_build_head(&arena, &response, NOW_S, false, &out), ERR_NOMEM);
-    assert_int_equal(validate_not_modified_head(&arena, stored, &out), ERR_NOMEM);
+    assert_int_equal(validate_build_head(&arena, &response, NOW_S, false, &object, &out),
+                     ERR_NOMEM);
+    assert_int_equal(validate_not_modified_head(&arena, stored, SLICE_NONE, &out), ERR_NOMEM);
     assert_int_equal(validate_conditions(&arena, &object, &out), ERR_NOMEM);
     for (size_t room = 0; room < 1024; room += 64) { /* the list, Date, the head */
         arena.used_len = used_len;
         arena.used_max = used_len + room;
-        assert_int_equal(validate_merge_head(&arena, stored, &response, NOW_S, &out, &fields),
-                         ERR_NOMEM);
+        assert_int_equal(merge(&arena, stored, &response, &out, &fields), ERR_NOMEM);
     }
     assert_text(out, "before");
     arena_fini(&arena);
