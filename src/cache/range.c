@@ -1,6 +1,7 @@
 /* Which parts of a stored body a request wants. */
 #include "cache/range.h"
 
+#include "cache/variant.h"
 #include "http/field.h"
 
 /* Last-Modified tells two representations apart only when Date is later by enough to rule out both
@@ -10,23 +11,32 @@ enum { STRONG_DATE_GAP_S = 60 };
 /* What separates two parts costs about as much: RFC 9110 section 15.3.7.2. */
 enum { GAP_LEN_MAX = 80 };
 
-/* RFC 9110 section 13.1.5: strong comparison, or exactly the date we know to be strong. */
+/* Exactly the date we know to be strong. */
 static bool
-if_range_holds(const struct http_fields *fields, const struct cache_object *object, int64_t now_s)
+date_holds(const struct http_field *field, const struct cache_object *object, int64_t now_s)
 {
-    const struct http_field *field = http_fields_get(fields, HTTP_IF_RANGE);
-    struct http_etag wanted, etag;
     int64_t at_s;
 
-    if (field == NULL)
-        return true;
-    if (http_fields_next(fields, field) != NULL)
-        return false;
-    if (http_etag_parse(field->value, &wanted))
-        return http_etag_parse(object->etag, &etag) && http_etag_equal_strong(&wanted, &etag);
     return http_date_parse(field->value, now_s, &at_s) && object->last_modified_s >= 0 &&
            at_s == object->last_modified_s &&
            object->date_s - object->last_modified_s >= STRONG_DATE_GAP_S;
+}
+
+enum range_of
+range_condition(const struct http_request *request, const struct cache_object *object,
+                int64_t now_s, enum http_coding *out_coding, struct slice *out_hash)
+{
+    const struct http_field *field = http_fields_get(&request->fields, HTTP_IF_RANGE);
+
+    *out_coding = object->coding;
+    *out_hash = SLICE_NONE;
+    if (field == NULL || !http_fields_has(&request->fields, HTTP_RANGE))
+        return RANGE_OF_ANY;
+    if (variant_if_range(&request->fields, object, out_coding, out_hash))
+        return *out_coding == object->coding ? RANGE_OF_STORED : RANGE_OF_MADE;
+    if (http_fields_next(&request->fields, field) == NULL && date_holds(field, object, now_s))
+        return RANGE_OF_DATED;
+    return RANGE_OF_NONE;
 }
 
 /* RFC 9110 section 14.1.2 */
@@ -143,8 +153,8 @@ has_ranges(enum http_method method)
 }
 
 enum range_result
-range_resolve(const struct http_request *request, const struct cache_object *object,
-              uint64_t body_len, int64_t now_s, unsigned parts_max, struct range_set *out)
+range_parts(const struct http_request *request, const struct cache_object *object,
+            uint64_t body_len, unsigned parts_max, struct range_set *out)
 {
     const struct http_field *field = http_fields_get(&request->fields, HTTP_RANGE);
     struct http_range ranges[RANGE_PARTS_MAX];
@@ -159,8 +169,6 @@ range_resolve(const struct http_request *request, const struct cache_object *obj
     rc = http_range_parse(field->value, ranges, parts_max > 1 ? parts_max : 1, &n);
     if (rc != OK)
         return rc == ERR_LIMIT ? RANGE_EXCESSIVE : RANGE_WHOLE;
-    if (!if_range_holds(&request->fields, object, now_s))
-        return RANGE_WHOLE;
     result = resolve_all(ranges, n, body_len, out);
     if (result != RANGE_PART)
         return result;
@@ -170,4 +178,23 @@ range_resolve(const struct http_request *request, const struct cache_object *obj
         ;
     out->ascending = is_ascending(out);
     return RANGE_PART;
+}
+
+enum range_result
+range_resolve(const struct http_request *request, const struct cache_object *object,
+              uint64_t body_len, int64_t now_s, unsigned parts_max, struct range_set *out)
+{
+    enum http_coding coding;
+    struct slice hash;
+
+    switch (range_condition(request, object, now_s, &coding, &hash)) {
+    case RANGE_OF_ANY:
+    case RANGE_OF_STORED:
+    case RANGE_OF_DATED:
+        return range_parts(request, object, body_len, parts_max, out);
+    case RANGE_OF_MADE:
+    case RANGE_OF_NONE:
+        return RANGE_WHOLE;
+    }
+    UNREACHABLE();
 }

@@ -252,14 +252,80 @@ parts_that_go_backwards(void **state)
     }
 }
 
+#define H "AbCd0123-_z"
+
+/* RFC 9110 section 13.1.5: If-Range names the representation that the client has a part of. */
+static void
+representations(void **state)
+{
+    static const struct {
+        const char *why;
+        unsigned flags;
+        enum http_coding stored;
+        const char *fields;
+        enum range_of want;
+        enum http_coding coding;
+        const char *hash;
+        enum range_result of_stored;
+    } cases[] = {
+        {"no If-Range", CACHE_CODABLE, 0, "Range: bytes=0-9", RANGE_OF_ANY, 0, "", RANGE_PART},
+        {"the stored one", CACHE_CODABLE, 0, "Range: bytes=0-9\nIf-Range: \"a\"", RANGE_OF_STORED,
+         0, "", RANGE_PART},
+        {"the stored one is coded", CACHE_CODED, CODING_BR, "Range: bytes=0-9\nIf-Range: \"a\"",
+         RANGE_OF_STORED, CODING_BR, "", RANGE_PART},
+        {"one that was made", CACHE_CODABLE, 0, "Range: bytes=0-9\nIf-Range: \"a~zstd." H "\"",
+         RANGE_OF_MADE, CODING_ZSTD, H, RANGE_WHOLE},
+        {"one that was decoded", CACHE_CODED, CODING_BR,
+         "Range: bytes=0-9\nIf-Range: \"a~identity\"", RANGE_OF_MADE, 0, "", RANGE_WHOLE},
+        {"one that was made for one answer", CACHE_CODABLE, 0,
+         "Range: bytes=0-9\nIf-Range: W/\"a~zstd\"", RANGE_OF_NONE, 0, "", RANGE_WHOLE},
+        {"by its date", CACHE_CODABLE, 0, "Range: bytes=0-9\nIf-Range: " MODIFIED, RANGE_OF_DATED,
+         0, "", RANGE_PART},
+        {"by another date", CACHE_CODABLE, 0, "Range: bytes=0-9\nIf-Range: " DATE_NOW,
+         RANGE_OF_NONE, 0, "", RANGE_WHOLE},
+        {"by two dates", CACHE_CODABLE, 0,
+         "Range: bytes=0-9\nIf-Range: " MODIFIED "\nIf-Range: " MODIFIED, RANGE_OF_NONE, 0, "",
+         RANGE_WHOLE},
+        {"without a Range it says nothing", CACHE_CODABLE, 0, "If-Range: \"b\"", RANGE_OF_ANY, 0,
+         "", RANGE_WHOLE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_object object = {.status = 200,
+                                            .flags = (uint16_t)cases[i].flags,
+                                            .coding = cases[i].stored,
+                                            .date_s = NOW_S,
+                                            .last_modified_s = NOW_S - 60,
+                                            .etag = SLICE("\"a\"")};
+        enum http_coding coding;
+        struct slice hash;
+        struct arena arena;
+        struct http_request request;
+        struct range_set set;
+
+        print_message("case: 13.1.5: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, cases[i].fields);
+        assert_int_equal(range_condition(&request, &object, NOW_S, &coding, &hash), cases[i].want);
+        if (cases[i].want != RANGE_OF_NONE) {
+            assert_int_equal(coding, cases[i].coding);
+            assert_text(hash, cases[i].hash);
+        }
+        assert_int_equal(range_resolve(&request, &object, 100, NOW_S, 1, &set), cases[i].of_stored);
+        assert_int_equal(range_parts(&request, &object, 5, 1, &set),
+                         http_fields_has(&request.fields, HTTP_RANGE) ? RANGE_PART : RANGE_WHOLE);
+        arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges),
-        cmocka_unit_test(what_ranges_apply_to),
-        cmocka_unit_test(several_ranges),
-        cmocka_unit_test(parts_that_go_backwards),
+        cmocka_unit_test(ranges),          cmocka_unit_test(what_ranges_apply_to),
+        cmocka_unit_test(several_ranges),  cmocka_unit_test(parts_that_go_backwards),
+        cmocka_unit_test(representations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
