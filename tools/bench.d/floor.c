@@ -1,7 +1,7 @@
 /* bench-floor [BYTES | FILE TYPE]: the least a server can do. One epoll loop writes one canned
  * answer, with a body of BYTES (1 KiB) or with what is in FILE, for each blank line it reads, and
- * parses nothing. tools/bench takes it as the floor that the CPU time of a hit is compared with, and
- * others as the origins of the misses.
+ * parses nothing. tools/bench takes it as the floor that the CPU time of a hit is compared with,
+ * and others as the origins of the misses.
  *
  * It measures, it does not serve: a client that does not read what it asked for is dropped. */
 #include <errno.h>
