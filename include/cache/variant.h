@@ -35,15 +35,32 @@ struct variant_subject {
     uint64_t length; /* of its content */
 };
 
+/* Why a response is not codable; the first that holds. */
+enum variant_why {
+    VARIANT_CODABLE,   /* it is */
+    VARIANT_OFF,       /* the site compresses nothing */
+    VARIANT_STRANGE,   /* it came in several codings, or in an unknown one */
+    VARIANT_UNDECODED, /* it came in one that the site does not undo */
+    VARIANT_NO_WHOLE,  /* no content, or a part of it */
+    VARIANT_SLICES,    /* it is kept in slices */
+    VARIANT_ETAG_LONG,
+    VARIANT_NO_TRANSFORM,
+    VARIANT_ITS_OWN, /* the site has no coding but the one that it came in */
+    VARIANT_TYPE,
+    VARIANT_SHORT
+};
+const char *variant_why_sentence(enum variant_why why); /* "its type is none of compress_types" */
+
 /* Sets CACHE_CODABLE, CACHE_CODED and the coding of an object of which status and etag are known.
  * Codable: its type is one of the site's, it is long enough or of unknown length, nothing says
  * no-transform (Cache-Control, or a targeted field that the site goes by), it is whole (no 206, no
  * Content-Range, no slices), has content, one known coding or none, and its entity tag is not
  * longer than VARIANT_ETAG_MAX. What the origin coded may be decoded whatever its type, and is
  * codable only then. Requests are not looked at: what one says of no-transform holds for that one.
- */
-void variant_judge(const struct variant_settings *settings, const struct cache_settings *cache,
-                   const struct variant_subject *subject, struct cache_object *object);
+ * Returns why it is not codable. */
+enum variant_why
+variant_judge(const struct variant_settings *settings, const struct cache_settings *cache,
+              const struct variant_subject *subject, struct cache_object *object);
 
 enum { VARIANT_ETAG_MAX = 200, VARIANT_LINES_MAX = 512, VARIANT_HASH_LEN = 11 };
 

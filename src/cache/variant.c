@@ -97,29 +97,83 @@ offers_another(const struct variant_settings *settings, enum http_coding coding)
     return false;
 }
 
-void
+/* May its bytes be touched at all? VARIANT_CODABLE: they may. */
+static enum variant_why
+judge_bytes(const struct variant_settings *settings, const struct cache_settings *cache,
+            const struct variant_subject *subject, const struct cache_object *object)
+{
+    bool coded = object->coding != CODING_IDENTITY;
+
+    if (coded && !settings->decode)
+        return VARIANT_UNDECODED;
+    if (!coded && settings->codings_n == 0)
+        return VARIANT_OFF;
+    if (!is_whole(subject, object->status))
+        return VARIANT_NO_WHOLE;
+    if ((object->flags & CACHE_PARTIAL) != 0)
+        return VARIANT_SLICES;
+    if (object->etag.len > VARIANT_ETAG_MAX)
+        return VARIANT_ETAG_LONG;
+    return forbids_transform(cache, subject->fields) ? VARIANT_NO_TRANSFORM : VARIANT_CODABLE;
+}
+
+/* Is it worth it? */
+static enum variant_why
+judge_gain(const struct variant_settings *settings, const struct variant_subject *subject,
+           const struct cache_object *object)
+{
+    if (settings->codings_n == 0)
+        return VARIANT_OFF;
+    if (!offers_another(settings, object->coding))
+        return VARIANT_ITS_OWN;
+    if (!has_type_of_site(settings, subject->fields))
+        return VARIANT_TYPE;
+    return subject->has_length && subject->length < settings->min_len ? VARIANT_SHORT
+                                                                      : VARIANT_CODABLE;
+}
+
+enum variant_why
 variant_judge(const struct variant_settings *settings, const struct cache_settings *cache,
               const struct variant_subject *subject, struct cache_object *object)
 {
     enum http_coding coding;
+    enum variant_why why;
 
     object->flags &= (uint16_t) ~(CACHE_CODABLE | CACHE_CODED);
     object->coding = CODING_IDENTITY;
     if (!coding_of_response(subject->fields, &coding))
-        return;
+        return VARIANT_STRANGE;
     object->coding = coding;
-    if (coding != CODING_IDENTITY && !settings->decode)
-        return;
-    if (coding == CODING_IDENTITY && settings->codings_n == 0)
-        return;
-    if (!is_whole(subject, object->status) || (object->flags & CACHE_PARTIAL) != 0 ||
-        object->etag.len > VARIANT_ETAG_MAX || forbids_transform(cache, subject->fields))
-        return;
+    why = judge_bytes(settings, cache, subject, object);
+    if (why != VARIANT_CODABLE)
+        return why;
     if (coding != CODING_IDENTITY)
         object->flags |= CACHE_CODED;
-    if (offers_another(settings, coding) && has_type_of_site(settings, subject->fields) &&
-        (!subject->has_length || subject->length >= settings->min_len))
+    why = judge_gain(settings, subject, object);
+    if (why == VARIANT_CODABLE)
         object->flags |= CACHE_CODABLE;
+    return why;
+}
+
+const char *
+variant_why_sentence(enum variant_why why)
+{
+    static const char *const sentences[] = {
+        [VARIANT_CODABLE] = "it may be sent in the site's codings",
+        [VARIANT_OFF] = "the site compresses nothing (compress)",
+        [VARIANT_STRANGE] = "it came in several codings, or in an unknown one",
+        [VARIANT_UNDECODED] = "it came compressed, and the site does not decompress (decompress)",
+        [VARIANT_NO_WHOLE] = "it is no whole content",
+        [VARIANT_SLICES] = "it is kept in slices (slice_above)",
+        [VARIANT_ETAG_LONG] = "its ETag is longer than others can be made of",
+        [VARIANT_NO_TRANSFORM] = "the response says no-transform",
+        [VARIANT_ITS_OWN] = "the site has no coding but the one that it came in (compress)",
+        [VARIANT_TYPE] = "its type is none of compress_types",
+        [VARIANT_SHORT] = "it is shorter than compress_min",
+    };
+
+    ASSERT((unsigned)why < ARRAY_LEN(sentences));
+    return sentences[why];
 }
 
 unsigned

@@ -13,6 +13,8 @@ static const struct variant_settings site = {{CODING_BR, CODING_GZIP}, 2,   type
                                              ARRAY_LEN(types),         100, true};
 static const struct cache_settings cache = {.targeted_fields = targeted, .targeted_fields_n = 1};
 
+static enum variant_why judged; /* what the last judgement returned */
+
 static struct cache_object
 judge(struct arena *arena, const struct variant_settings *settings, unsigned status,
       const char *lines, bool has_length, uint64_t length)
@@ -28,8 +30,9 @@ judge(struct arena *arena, const struct variant_settings *settings, unsigned sta
     subject.fields = &fields;
     etag = http_fields_get(&fields, HTTP_ETAG);
     object.etag = etag == NULL ? SLICE_NONE : etag->value;
-    variant_judge(settings, &cache, &subject, &object);
+    judged = variant_judge(settings, &cache, &subject, &object);
     assert_true(object.flags & CACHE_IMMUTABLE);
+    assert_int_equal(judged == VARIANT_CODABLE, (object.flags & CACHE_CODABLE) != 0);
     object.flags &= (uint16_t)~CACHE_IMMUTABLE;
     return object;
 }
@@ -79,6 +82,48 @@ types_that_are_coded(void **state)
 
 #define TEXT "Content-Type: text/css\n"
 #define PNG "Content-Type: image/png\n"
+
+static void
+why_it_is_not_codable(void **state)
+{
+    static const struct variant_settings off = {.decode = true},
+                                         kept = {{CODING_BR},      1,   types,
+                                                 ARRAY_LEN(types), 100, false},
+                                         one = {{CODING_GZIP}, 1, types, ARRAY_LEN(types), 0, true};
+    static const struct {
+        const struct variant_settings *settings;
+        unsigned status;
+        const char *lines;
+        int length;
+        enum variant_why want;
+    } cases[] = {
+        {&site, 200, TEXT, 100, VARIANT_CODABLE},
+        {&off, 200, TEXT, 100, VARIANT_OFF},
+        {&off, 200, TEXT "Content-Encoding: gzip", 100, VARIANT_OFF},
+        {&site, 200, TEXT "Content-Encoding: gzip, br", 100, VARIANT_STRANGE},
+        {&site, 200, TEXT "Content-Encoding: x-pack", 100, VARIANT_STRANGE},
+        {&kept, 200, TEXT "Content-Encoding: gzip", 100, VARIANT_UNDECODED},
+        {&site, 206, TEXT, 100, VARIANT_NO_WHOLE},
+        {&site, 200, TEXT, 0, VARIANT_NO_WHOLE},
+        {&site, 200, TEXT "Cache-Control: no-transform", 100, VARIANT_NO_TRANSFORM},
+        {&one, 200, TEXT "Content-Encoding: gzip", 100, VARIANT_ITS_OWN},
+        {&site, 200, PNG, 100, VARIANT_TYPE},
+        {&site, 200, PNG, 99, VARIANT_TYPE},
+        {&site, 200, TEXT, 99, VARIANT_SHORT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena arena;
+
+        print_message("case: %s\n", variant_why_sentence(cases[i].want));
+        arena_init(&arena, 0);
+        (void)judge(&arena, cases[i].settings, cases[i].status, cases[i].lines, true,
+                    (uint64_t)cases[i].length);
+        assert_int_equal(judged, cases[i].want);
+        arena_fini(&arena);
+    }
+}
 
 static void
 what_may_be_made(void **state)
@@ -504,6 +549,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_that_are_coded),
+        cmocka_unit_test(why_it_is_not_codable),
         cmocka_unit_test(what_may_be_made),
         cmocka_unit_test(long_tags),
         cmocka_unit_test(a_partial_object_is_in_one_coding),
