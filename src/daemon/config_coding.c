@@ -68,6 +68,8 @@ config_load_check_coding(struct config_load *load, size_t site)
     out->variant.types_n = from->types.n;
     out->precompressed_n = take_codings(&from->precompressed, out->precompressed);
     out->accept = accept_value(load, &from->origin);
+    load->sites[site].settings.cache.own_encoding =
+        out->variant.codings_n > 0 || out->variant.decode;
     take_levels(from, out);
     check_lengths(load, site);
 }

@@ -203,9 +203,9 @@ say_fault(const struct config_directive *directive, struct slice value, const ch
 {
     bool chosen = directive->kind == KIND_choices;
 
-    (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s%s", directive->name, SLICE_ARGS(value),
-                   fault, chosen ? "choose each once of: " : "",
-                   chosen ? directive->most : config_kind_wanted(directive->kind));
+    (void)snprintf(why, why_cap, "%s: \"%.*s\" is %s; %s%s%s", directive->name, SLICE_ARGS(value),
+                   fault, chosen ? "choose each once of: " : config_kind_wanted(directive->kind),
+                   chosen ? directive->most : "", chosen ? "; \"\" is none" : "");
 }
 
 static const struct item_kind {

@@ -327,12 +327,14 @@ faults_name_line_and_remedy(void **state)
          "conf:2: query_keep: \"a#\" is no name of a parameter; write what stands before the =, "
          "with * for any ending\n"},
         {"an unknown coding", ORIGIN "site \"a\" {\n compress = {br,\n \"deflate\"} }\n",
-         "conf:3: compress: \"deflate\" is unknown; choose each once of: br zstd gzip\n"},
+         "conf:3: compress: \"deflate\" is unknown; choose each once of: br zstd gzip; \"\" is "
+         "none\n"},
         {"identity is no compression", "site \"a\" { precompressed = identity }\n" ORIGIN,
-         "conf:1: precompressed: \"identity\" is unknown; choose each once of: br zstd gzip\n"},
+         "conf:1: precompressed: \"identity\" is unknown; choose each once of: br zstd gzip; \"\" "
+         "is none\n"},
         {"a coding twice", "site \"a\" { origin_encoding = {gzip, GZIP} }\n" ORIGIN,
          "conf:1: origin_encoding: \"GZIP\" is there twice; choose each once of: identity br zstd "
-         "gzip\n"},
+         "gzip; \"\" is none\n"},
         {"a level that gzip has not", "site \"a\" { gzip_level = 13 }\n" ORIGIN,
          "conf:1: gzip_level = 13 is out of range; give 1 to 12\n"},
         {"a level of one go", "site \"a\" { gzip_quick = 10 }\n" ORIGIN,
