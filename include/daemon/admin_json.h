@@ -40,8 +40,9 @@ struct json_t *admin_words(struct slice text);
 /* May a field of that name let its sender in, or a cookie? Then its value is shown to nobody. */
 bool admin_is_secret(struct slice name);
 
-/* A stored object as one of "variants" below. */
-struct json_t *admin_variant(const struct store_object *stored, int64_t now_s);
+/* A stored object as one of "variants" below, within an open read section. */
+struct json_t *
+admin_variant(struct store_reader *reader, const struct store_object *stored, int64_t now_s);
 
 /* What is stored under an absolute URL: {"url", "variants": [...]}. ERR_SYNTAX: no such URL;
  * ERR_NOT_FOUND: nothing; ERR_NOMEM. *out is the caller's. */

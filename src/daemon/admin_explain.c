@@ -185,7 +185,7 @@ static json_t *
 tell_variant(struct telling *telling, size_t i, const struct store_object *stored, bool *taken)
 {
     const struct explanation *explanation = telling->explanation;
-    json_t *variant = admin_variant(stored, telling->now_s);
+    json_t *variant = admin_variant(telling->reader, stored, telling->now_s);
     struct cache_vary_difference differs;
     struct cache_object object;
     bool other, suits, used;

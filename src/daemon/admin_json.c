@@ -7,6 +7,7 @@
 
 #include "cache/fresh.h"
 #include "cache/purge.h"
+#include "daemon/admin_coding.h"
 
 /* --- answers --- */
 
@@ -327,13 +328,14 @@ state_of(const struct store_object *stored, const struct cache_object *object, i
 }
 
 json_t *
-admin_variant(const struct store_object *stored, int64_t now_s)
+admin_variant(struct store_reader *reader, const struct store_object *stored, int64_t now_s)
 {
     struct cache_object object;
+    json_t *variant;
 
     if (cache_object_decode(stored->meta, stored->head.len, &object) != OK)
         return json_pack("{s:I, s:s}", "oid", (json_int_t)stored->oid, "state", "unreadable");
-    return json_pack(
+    variant = json_pack(
         "{s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "oid",
         (json_int_t)stored->oid,                                              //
         "status", (int)object.status,                                         //
@@ -351,6 +353,8 @@ admin_variant(const struct store_object *stored, int64_t now_s)
         "tags", admin_words(object.tags),                                     //
         "etag", object.etag.len == 0 ? json_null() : admin_text(object.etag), //
         "vary", vary_of(object.vary));
+    admin_add_codings(variant, reader, stored, &object);
+    return variant;
 }
 
 static void
@@ -362,7 +366,7 @@ add_variants(struct store_reader *reader, struct slice key_text, int64_t now_s, 
 
     store_read_begin(reader);
     while (store_find(reader, &cursor, &stored))
-        (void)json_array_append_new(variants, admin_variant(&stored, now_s));
+        (void)json_array_append_new(variants, admin_variant(reader, &stored, now_s));
     store_read_end(reader);
 }
 

@@ -228,30 +228,39 @@ on_stored(void *arg, enum err rc, uint64_t n)
 }
 
 static void
-keep(struct box *box, const char *url, uint64_t variant, const struct cache_object *object)
+keep_record(struct box *box, const char *url, const struct store_record *record, const char *text)
 {
-    struct slice text = slice_from_str(url), meta;
-    struct store_key key = {.hash = store_hash(text), .text = text};
-    struct store_record record = {.variant = variant, .head = SLICE("HTTP/1.1 200 OK\r\n\r\n")};
-    struct block *body = block_new(5);
+    struct slice name = slice_from_str(url), bytes = slice_from_str(text);
+    struct store_key key = {.hash = store_hash(name), .text = name};
+    struct block *body = block_new(bytes.len + 1);
     struct store_put *put;
-    struct arena arena;
     atomic_int stored = 0;
 
-    arena_init(&arena, 0);
-    assert_int_equal(cache_object_encode(&arena, object, &meta), OK);
-    record.meta = meta;
     assert_non_null(body);
-    memcpy(body->data, "hello", 5);
-    body->len = 5;
+    memcpy(body->data, bytes.ptr, bytes.len);
+    body->len = (uint32_t)bytes.len;
     assert_int_equal(store_put_begin(box->store, &key, &put), OK);
-    assert_int_equal(store_put_end(put, &record, body, (struct store_done){on_stored, &stored}),
+    assert_int_equal(store_put_end(put, record, bytes.len > 0 ? body : NULL,
+                                   (struct store_done){on_stored, &stored}),
                      OK);
     store_put_release(&put);
     while (atomic_load(&stored) == 0)
         (void)usleep(1000);
     assert_int_equal(atomic_load(&stored), 1);
     block_unref(&body);
+}
+
+static void
+keep(struct box *box, const char *url, uint64_t variant, uint64_t family,
+     const struct cache_object *object, const char *text)
+{
+    struct store_record record = {
+        .variant = variant, .family = family, .head = SLICE("HTTP/1.1 200 OK\r\n")};
+    struct arena arena;
+
+    arena_init(&arena, 0);
+    assert_int_equal(cache_object_encode(&arena, object, &record.meta), OK);
+    keep_record(box, url, &record, text);
     arena_fini(&arena);
 }
 
@@ -273,8 +282,8 @@ every_variant_is_shown(void **state)
 
     stale.lifetime_s = 20;
     stale.vary = SLICE("accept: x/b\naccept-encoding: gzip\n");
-    keep(box, "http://a.test/x", 1, &fresh);
-    keep(box, "http://a.test/x", 2, &stale);
+    keep(box, "http://a.test/x", 1, 0, &fresh, "hello");
+    keep(box, "http://a.test/x", 2, 0, &stale, "hello");
     assert_int_equal(admin_inspect(box->reader, NULL, SLICE("http://A.test:80/x"), 1020, &value),
                      OK);
     assert_string_equal(json_string_value(json_object_get(value, "url")), "http://a.test/x");
@@ -296,6 +305,63 @@ every_variant_is_shown(void **state)
     vary = json_object_get(one, "vary");
     assert_string_equal(json_string_value(json_object_get(vary, "accept")), "x/a");
     assert_true(json_is_null(json_object_get(vary, "accept-encoding")));
+    json_decref(value);
+}
+
+static void
+assert_coding(const json_t *codings, size_t i, const char *want)
+{
+    char *text = json_dumps(json_array_get(codings, i), JSON_SORT_KEYS | JSON_COMPACT);
+
+    assert_non_null(text);
+    assert_string_equal(text, want);
+    free(text);
+}
+
+/* What is kept of it in other codings; of a number that nobody knows only that it is there. */
+static void
+every_coding_is_shown(void **state)
+{
+    static const struct {
+        uint8_t member;
+        const char *head, *body;
+    } members[] = {
+        {CODING_BR, "Content-Encoding: br\r\nETag: \"v1~br.AAAAAAAAAAA\"\r\n", "abc"},
+        {CODING_ZSTD, "", ""},
+        {CODING_GZIP, "Content-Encoding: gzip\r\n", "0123456789ab"},
+        {200, "X: y\r\n", ""},
+    };
+    const struct cache_object object = {
+        .status = 200, .last_modified_s = -1, .lifetime_s = 60, .flags = CACHE_CODABLE};
+    struct box *box = *state;
+    json_t *value = NULL, *one, *codings;
+
+    keep(box, "http://a.test/x", 1, 7, &object, "0123456789");
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        keep_record(box, "http://a.test/x",
+                    &(struct store_record){.member = members[i].member,
+                                           .variant = 1,
+                                           .family = 7,
+                                           .head = slice_from_str(members[i].head)},
+                    members[i].body);
+    assert_int_equal(admin_inspect(box->reader, NULL, SLICE("http://a.test/x"), 0, &value), OK);
+    assert_int_equal(json_array_size(json_object_get(value, "variants")), 1);
+    one = json_array_get(json_object_get(value, "variants"), 0);
+    assert_string_equal(json_string_value(json_object_get(one, "coding")), "identity");
+    assert_true(json_is_true(json_object_get(one, "codable")));
+    assert_true(json_is_false(json_object_get(one, "decodable")));
+    codings = json_object_get(one, "codings");
+    assert_int_equal(json_array_size(codings), ARRAY_LEN(members));
+    assert_coding(codings, 0,
+                  "{\"body_bytes\":12,\"coding\":\"gzip\",\"etag\":null,\"pays\":true,"
+                  "\"saved_percent\":-20}");
+    assert_coding(codings, 1,
+                  "{\"body_bytes\":3,\"coding\":\"br\",\"etag\":\"\\\"v1~br.AAAAAAAAAAA\\\"\","
+                  "\"pays\":true,\"saved_percent\":70}");
+    assert_coding(codings, 2, "{\"coding\":\"zstd\",\"pays\":false}");
+    assert_coding(codings, 3,
+                  "{\"body_bytes\":0,\"coding\":\"member 200\",\"etag\":null,\"pays\":true,"
+                  "\"saved_percent\":100}");
     json_decref(value);
 }
 
@@ -322,6 +388,7 @@ main(void)
         cmocka_unit_test(long_orders_are_refused),
         cmocka_unit_test(any_bytes_become_json),
         cmocka_unit_test_setup_teardown(every_variant_is_shown, open_box, close_box),
+        cmocka_unit_test_setup_teardown(every_coding_is_shown, open_box, close_box),
         cmocka_unit_test_setup_teardown(what_is_not_stored_is_not_found, open_box, close_box),
     };
 

@@ -241,6 +241,43 @@ print_freshness(const json_t *variant, FILE *out)
 }
 
 static void
+print_coding(const json_t *coding, FILE *out)
+{
+    fprintf(out, "  coded  ");
+    print_safe(out, text_of(coding, "coding"));
+    if (!json_is_true(json_object_get(coding, "pays"))) {
+        fprintf(out, ": does not pay\n");
+        return;
+    }
+    fprintf(out, ": ");
+    show_bytes(out, number(coding, "body_bytes"));
+    fprintf(out, ", %" PRId64 " %% saved", number(coding, "saved_percent"));
+    if (text_of(coding, "etag")[0] != '\0') {
+        fprintf(out, ", etag ");
+        print_safe(out, text_of(coding, "etag"));
+    }
+    fprintf(out, "\n");
+}
+
+/* What it came in, and what is kept of it in other codings. */
+static void
+print_codings(const json_t *variant, FILE *out)
+{
+    json_t *codings = json_object_get(variant, "codings"), *coding;
+    const char *own = text_of(variant, "coding");
+    size_t i;
+
+    if (own[0] != '\0' && strcmp(own, "identity") != 0) {
+        fprintf(out, "  coded  ");
+        print_safe(out, own);
+        fprintf(out, ", as it came\n");
+    }
+    json_array_foreach(codings, i, coding) print_coding(coding, out);
+    if (json_array_size(codings) == 0 && json_is_true(json_object_get(variant, "codable")))
+        fprintf(out, "  coded  when it is asked for; nothing is kept yet\n");
+}
+
+static void
 print_variant(const json_t *variant, size_t i, FILE *out)
 {
     json_t *tags = json_object_get(variant, "tags"), *vary = json_object_get(variant, "vary"),
@@ -265,6 +302,7 @@ print_variant(const json_t *variant, size_t i, FILE *out)
         print_safe(out, text_of(variant, "etag"));
         fprintf(out, "\n");
     }
+    print_codings(variant, out);
     if (json_array_size(tags) > 0)
         fprintf(out, "  tags  ");
     json_array_foreach(tags, at, value)
