@@ -660,6 +660,47 @@ update_after_validation(void **state)
     }
 }
 
+/* RFC 9111 section 4.1: a Vary by Accept-Encoding, in a 304 for what was stored without. */
+static void
+update_where_codings_are_ours(void **state)
+{
+    static const struct {
+        const char *why;
+        bool own;
+        unsigned flags;
+        const char *merged;
+        bool want;
+    } cases[] = {
+        {"the origin's affair", false, 0, DATED "Vary: Accept-Encoding\nCache-Control: max-age=9",
+         false},
+        {"ours, and not coded", true, 0, DATED "Vary: Accept-Encoding\nCache-Control: max-age=9",
+         true},
+        {"ours, and to be undone", true, CACHE_CODED,
+         DATED "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: max-age=9", true},
+        {"ours, but left as it is", true, 0,
+         DATED "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: max-age=9", false},
+        {"another field too", true, 0, DATED "Vary: Accept-Encoding, Foo\nCache-Control: max-age=9",
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_settings settings = {.own_encoding = cases[i].own};
+        struct cache_object object = {.status = 200, .flags = (uint16_t)cases[i].flags};
+        struct arena arena;
+        struct http_request request;
+        struct http_fields merged;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, "");
+        fields_from(&arena, cases[i].merged, &merged);
+        assert_int_equal(fresh_update(&settings, &request, &merged, NOW_S, NOW_S, &object),
+                         cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
 /* RFC 9213 section 2.2 */
 static void
 targeted_fields(void **state)
@@ -861,6 +902,7 @@ main(void)
         cmocka_unit_test(an_object_has_all_of_the_response),
         cmocka_unit_test(dates_before_1970_do_not_confuse),
         cmocka_unit_test(update_after_validation),
+        cmocka_unit_test(update_where_codings_are_ours),
         cmocka_unit_test(what_a_site_allows),
         cmocka_unit_test(queries_are_not_guessed_about),
     };

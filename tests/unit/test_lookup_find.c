@@ -8,10 +8,11 @@
 /* A stored response to a request with these fields, under "Vary: A". */
 static void
 put(struct store *store, const char *key_text, const char *request_fields, uint32_t lifetime_s,
-    struct slice meta)
+    uint32_t own_len, struct slice meta)
 {
     struct store_key key = help_key(key_text);
-    struct cache_object object = {.status = 200, .response_s = NOW_S, .lifetime_s = lifetime_s};
+    struct cache_object object = {
+        .status = 200, .response_s = NOW_S, .lifetime_s = lifetime_s, .own_len = own_len};
     struct store_record record = {.head = SLICE("HTTP/1.1 200 OK\r\n")};
     struct http_fields request, response;
     struct help_wait wait;
@@ -52,6 +53,8 @@ what_is_found(void **state)
         {"4.2: stale", "k", "A: 1", 70, true, REASON_EXPIRED, 60},
         {"stale for longer than it is kept", "k", "A: 1", 171, false, REASON_TOO_STALE, 0},
         {"a damaged one is passed by", "damaged", "A: 1", 0, false, REASON_NOT_STORED, 0},
+        {"a head whose lines are all its own", "all its own", "A: 1", 0, true, REASON_FRESH, 60},
+        {"own lines beyond the head", "more than all", "A: 1", 0, false, REASON_NOT_STORED, 0},
     };
     static const struct cache_settings settings = {.keep_s = 100};
     char path[256];
@@ -62,9 +65,11 @@ what_is_found(void **state)
     help_new_folder(path, sizeof(path));
     store = help_open(path, 16 << 20);
     reader = help_reader(store);
-    put(store, "k", "A: 1", 60, SLICE_NONE);
-    put(store, "k", "A: 2", 90, SLICE_NONE);
-    put(store, "damaged", "A: 1", 60, SLICE("no object"));
+    put(store, "k", "A: 1", 60, 0, SLICE_NONE);
+    put(store, "k", "A: 2", 90, 0, SLICE_NONE);
+    put(store, "damaged", "A: 1", 60, 0, SLICE("no object"));
+    put(store, "all its own", "A: 1", 60, 17, SLICE_NONE);
+    put(store, "more than all", "A: 1", 60, 18, SLICE_NONE);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct store_key key = help_key(cases[i].key);
         struct cachectl cc = {0};
@@ -124,7 +129,7 @@ what_is_gone(void **state)
     reader = help_reader(store);
     arena_init(&arena, 0);
     assert_int_equal(cache_object_encode(&arena, &partial, &meta), OK);
-    put(store, "k", "", 60, meta);
+    put(store, "k", "", 60, 0, meta);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         static const struct cache_settings settings = {.keep_s = 100};
         struct cachectl cc = {0};

@@ -328,6 +328,64 @@ covering(void **state)
     }
 }
 
+/* Where codings are brink's affair, Accept-Encoding tells no variants apart; all else is as it was.
+ */
+static void
+own_encoding(void **state)
+{
+    static const char *const names[] = {"accept-encoding"};
+    static const struct {
+        const char *why;
+        size_t keyed_n;
+        const char *response, *want, *other;
+        bool want_match; /* does the other request match? */
+        bool star;
+    } cases[] = {
+        {"4.1: alone", 0, "Vary: Accept-Encoding", "", "Accept-Encoding: gzip\nFoo: 1", true,
+         false},
+        {"4.1: among others", 0, "Vary: accept-ENCODING, Foo", "foo: 1\n",
+         "Accept-Encoding: gzip\nFoo: 1", true, false},
+        {"4.1: the others count", 0, "Vary: Accept-Encoding, Foo", "foo: 1\n",
+         "Accept-Encoding: br\nFoo: 2", false, false},
+        {"4.1: other preferences count", 0, "Vary: Accept, Accept-Encoding", "accept\n",
+         "Accept: a/b\nFoo: 1", false, false},
+        {"in the site's key it stays", 1, "Vary: Accept-Encoding", "=accept-encoding: br\n",
+         "Accept-Encoding: gzip\nFoo: 1", false, false},
+        {"4.1: star", 0, "Vary: Accept-Encoding, *", "", "", false, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_fields request, other, response;
+        struct slice keyed, keyed_other, vary = SLICE_NONE;
+        struct arena arena;
+        uint64_t variant;
+
+        print_message("case: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        fields_from(&arena, "Accept-Encoding: br\nFoo: 1", &request);
+        fields_from(&arena, cases[i].other, &other);
+        fields_from(&arena, cases[i].response, &response);
+        assert_int_equal(cache_keyed_build(&arena, names, cases[i].keyed_n, &request, &keyed), OK);
+        assert_int_equal(cache_keyed_build(&arena, names, cases[i].keyed_n, &other, &keyed_other),
+                         OK);
+        assert_int_equal(cache_vary_build(&arena, keyed, CACHE_VARY_OWN_ENCODING, &request,
+                                          &response, &vary, &variant),
+                         cases[i].star ? ERR_LIMIT : OK);
+        assert_int_equal(cache_vary_is_star(&response), cases[i].star);
+        if (!cases[i].star) {
+            assert_text(vary, cases[i].want);
+            assert_int_equal(variant == 0, vary.len == 0);
+            assert_true(cache_vary_matches(vary, keyed, &request));
+            assert_int_equal(cache_vary_matches(vary, keyed_other, &other), cases[i].want_match);
+        }
+        assert_int_equal(cache_vary_covers(vary, CACHE_VARY_OWN_ENCODING, &response),
+                         !cases[i].star);
+        assert_int_equal(cache_vary_covers(vary, 0, &response), cases[i].keyed_n > 0);
+        arena_fini(&arena);
+    }
+}
+
 static void
 no_memory(void **state)
 {
@@ -482,6 +540,7 @@ main(void)
         cmocka_unit_test(keyed_cookies),
         cmocka_unit_test(damaged_texts_match_nothing),
         cmocka_unit_test(covering),
+        cmocka_unit_test(own_encoding),
         cmocka_unit_test(no_memory),
         cmocka_unit_test(preferences),
         cmocka_unit_test(differences),

@@ -142,6 +142,24 @@ def test_if_range_with_several(stored):
     assert (response.status, response.body) == (200, BODY)
 
 
+def test_digests_of_the_content_are_not_those_of_a_part(origin, edge):
+    """RFC 9530 sections 2 and 3: Content-Digest is that of the content of this message,
+    Repr-Digest that of the whole, whatever is sent of it."""
+    digests = {"Content-Digest": "sha-256=:AAAA:", "Content-MD5": "AAAA",
+               "Repr-Digest": "sha-256=:BBBB:"}
+    origin.serve(PATH, 200, {**FRESH, **digests}, BODY)
+    whole = edge.get(PATH)
+    assert {name: whole[name] for name in digests} == digests
+    edge.wait_stored(1)
+    for asked in ("0-9", "0-9,1000-1009"):
+        part = edge.get(PATH, {"Range": "bytes=" + asked})
+        assert part.status == 206
+        assert [part.get(name) for name in digests] == [None, None, "sha-256=:BBBB:"]
+    unchanged = edge.get(PATH, {"If-None-Match": '"a"'})
+    assert (unchanged.status, unchanged["ETag"]) == (304, '"a"')
+    assert [unchanged.get(name) for name in digests] == [None, None, None]
+
+
 def test_several_ranges_on_the_way_in(origin, edge):
     """Of a response that is just being fetched, those at its end as well."""
     with edge.client() as client:
