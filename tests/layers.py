@@ -40,7 +40,7 @@ OWNERS = [
     (r"sys/capability\.h", ["src/daemon/confine.c"]),
     (r"jansson\.h", ["src/daemon/admin", "tools/brinkctl/"]),
     (r"nghttp2/.*", ["src/proxy/h2_conn"]),
-    (r"(zstd|zlib)\.h|brotli/.*", ["src/transform/coding"]),
+    (r"(zstd|zstd_errors|zlib|libdeflate)\.h|brotli/.*", ["src/transform/coding"]),
     (r"pcre2.*\.h", ["src/daemon/route", "src/proxy/route"]),
     (r"hiredis/.*", ["src/daemon/fleet", "src/fleet/"]),
     (r"cmocka\.h", []),

@@ -6,8 +6,8 @@
 # What CMakeLists.txt looks for. libcmocka-dev too: every preset configures the tests.
 PACKAGES_BUILD=(
     build-essential cmake ninja-build pkg-config python3
-    libcap-dev libcmocka-dev libconfuse-dev libc-ares-dev libevent-dev libjansson-dev liblmdb-dev
-    libseccomp-dev libxxhash-dev
+    libbrotli-dev libcap-dev libcmocka-dev libconfuse-dev libc-ares-dev libdeflate-dev libevent-dev
+    libjansson-dev liblmdb-dev libseccomp-dev libxxhash-dev libzstd-dev zlib1g-dev
 )
 
 # tools/run prints curl commands to try.
