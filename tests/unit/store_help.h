@@ -346,17 +346,17 @@ help_tear_down(void **state)
     return 0;
 }
 
-/* Changes the byte at `at` of the body of `text` on the disk, in every copy there is; returns how
- * many there were. */
+/* Changes the byte at `at` of the body of this seed on the disk, in every copy there is; returns
+ * how many there were. */
 static inline unsigned
-help_flip(const char *path, const char *text, uint64_t at)
+help_flip_seed(const char *path, uint64_t seed, uint64_t at)
 {
     char name[300], needle[24], page[4096], wrong;
     uint64_t off = 0;
     unsigned n = 0;
     int fd;
 
-    help_fill(needle, help_seed(text), at, sizeof(needle));
+    help_fill(needle, seed, at, sizeof(needle));
     wrong = (char)(needle[0] ^ 0x40);
     (void)snprintf(name, sizeof(name), "%s/data.mdb", path);
     fd = open(name, O_RDWR);
@@ -372,6 +372,12 @@ help_flip(const char *path, const char *text, uint64_t at)
     }
     (void)close(fd);
     return n;
+}
+
+static inline unsigned
+help_flip(const char *path, const char *text, uint64_t at)
+{
+    return help_flip_seed(path, help_seed(text), at);
 }
 
 /* Everything is right, and no page is lost. */

@@ -1,6 +1,6 @@
 /* What is on disk alone is never read on the thread that must not wait, but by the store's. The
  * kernel's count of faults that went to disk tells who did. */
-#include "store_help.h"
+#include "family_help.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,9 +8,6 @@
 #include <sys/resource.h>
 
 #include "base/stats.h"
-#include "storage/state.h"
-
-#define MIB (1024ULL * 1024)
 
 enum { SMALL_N = 6000, MIDDLE_N = 40, MANY_TRIES = 100 };
 
@@ -66,15 +63,28 @@ object_of(unsigned number, char *key, size_t cap)
     return (struct help_object){.key = key, .body_len = len};
 }
 
+/* A head (0) or a member, each among other objects. */
+static void
+put_member(struct store *store, uint8_t member)
+{
+    struct help_object object =
+        family_object("cold/family", 0, 5, member, member == 1 ? 1000 : 60000);
+
+    assert_int_equal(help_put(store, &object, NULL), OK);
+}
+
 static struct store *
 fill_store(void)
 {
     struct store *store = help_open(folder, 128 * MIB);
     char key[32];
 
+    put_member(store, 0);
     for (unsigned i = 0; i < SMALL_N + MIDDLE_N; i++) {
         struct help_object object = object_of(i, key, sizeof(key));
 
+        if (i == SMALL_N / 3 || i == SMALL_N / 3 * 2)
+            put_member(store, (uint8_t)(i / (SMALL_N / 3)));
         if ((i + 1) % 500 != 0) /* each of these waits, so the queue never fills */
             assert_int_equal(help_put_start(store, &object, (struct store_done){0}), OK);
         else
@@ -229,6 +239,48 @@ nothing_is_read_from_disk_by_who_must_not_wait(void **state)
     store_close(&store);
 }
 
+/* A head that is in memory, and members that are not: each says so by itself, and all are warmed at
+ * once. */
+static void
+a_cold_member_says_so(void **state)
+{
+    struct store_key key = help_key("cold/family");
+    struct store_object head, member;
+    struct store_warming *warming;
+    struct store_reader *reader;
+    struct help_wait wait;
+    struct store *store;
+    bool cold = false;
+    long faults;
+
+    if (drop_from_memory() > 0)
+        skip();
+    store = help_open(folder, 128 * MIB);
+    reader = help_reader(store);
+    store_read_begin(reader); /* this one waits, for the head */
+    assert_true(family_head(reader, &key, 0, &head));
+    store_read_end(reader);
+    store_reader_hurry(reader, true);
+    faults = disk_faults();
+    store_read_begin(reader);
+    assert_true(family_head(reader, &key, 0, &head));
+    for (uint8_t number = 1; number <= 2; number++) {
+        assert_false(store_find_member(reader, &head, number, &member, &cold));
+        assert_true(cold);
+        assert_false(store_next_member(reader, &head, number - 1, &member, &cold));
+        assert_true(cold);
+    }
+    assert_false(store_find_member(reader, &head, 3, &member, &cold));
+    assert_false(cold); /* that there is none needs no disk */
+    store_read_end(reader);
+    assert_int_equal(store_warm_find(store, &key, help_done(&wait), &warming), OK);
+    wait_warm(&wait, &warming);
+    assert_int_equal(family_members(reader, "cold/family", 0), 0x06);
+    assert_int_equal(disk_faults(), faults);
+    store_reader_free(&reader);
+    store_close(&store);
+}
+
 /* The same without the care, so that the test above is known to see it. */
 static void
 a_patient_reader_waits_itself(void **state)
@@ -336,6 +388,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_read_from_disk_by_who_must_not_wait),
+        cmocka_unit_test(a_cold_member_says_so),
         cmocka_unit_test(a_patient_reader_waits_itself),
         cmocka_unit_test(look_ups_that_wait_are_bounded_and_can_be_taken_back),
     };

@@ -1,28 +1,12 @@
-/* Families: members are found through their head, and live no longer than it. */
-#include "store_help.h"
+/* Families: members are found through their head, live no longer than it, and are of its body. */
+#include "family_help.h"
 
 #include "base/stats.h"
-
-#define MIB (1024ULL * 1024)
 
 static int
 set_up(void **state)
 {
     return help_set_up(state, 32 * MIB);
-}
-
-/* --- objects --- */
-
-/* Of a family: its head, or a member; bodies that tell them apart. */
-static struct help_object
-object_of(const char *key, uint64_t variant, uint64_t family, uint8_t member, uint64_t body_len)
-{
-    return (struct help_object){.key = key,
-                                .variant = variant,
-                                .family = family,
-                                .member = member,
-                                .body_len = body_len,
-                                .body_seed = help_seed(key) + family * 1000 + member + 1};
 }
 
 static void
@@ -31,80 +15,28 @@ put(struct store *store, struct help_object object)
     assert_int_equal(help_put(store, &object, NULL), OK);
 }
 
-/* A head of 5,000 bytes with members 1 to members_n: of 100 bytes, of 70,000, and so on. */
+static uint64_t
+member_len(uint8_t member)
+{
+    return member % 2 == 1 ? 100 : 70000;
+}
+
+/* A head with members 1 to members_n. */
 static void
 put_family(struct store *store, const char *key, uint64_t variant, uint64_t family,
-           uint8_t members_n)
+           uint64_t head_len, uint8_t members_n)
 {
-    put(store, object_of(key, variant, family, 0, 5000));
+    static const uint64_t label = 7;
+    struct help_object head = family_object(key, variant, family, 0, head_len);
+
+    head.labels = &label;
+    head.labels_n = 1;
+    put(store, head);
     for (uint8_t member = 1; member <= members_n; member++)
-        put(store, object_of(key, variant, family, member, member % 2 == 1 ? 100 : 70000));
+        put(store, family_object(key, variant, family, member, member_len(member)));
 }
 
-/* --- looking --- */
-
-static bool
-find_head(struct store_reader *reader, const struct store_key *key, uint64_t variant,
-          struct store_object *out)
-{
-    struct store_cursor cursor = {.key = key};
-
-    while (store_find(reader, &cursor, out)) {
-        assert_int_equal(out->member, 0);
-        if (out->variant == variant)
-            return true;
-    }
-    return false;
-}
-
-/* Is this member found, and are its bytes right? */
-static bool
-has_member(struct store_reader *reader, const char *text, uint64_t variant, uint8_t member)
-{
-    struct store_key key = help_key(text);
-    struct store_object head, found;
-    bool cold = true, is_there = false;
-
-    store_read_begin(reader);
-    if (find_head(reader, &key, variant, &head) &&
-        store_find_member(reader, &head, member, &found, &cold)) {
-        struct help_object want = object_of(text, variant, head.family, member, 0);
-
-        is_there = true;
-        assert_int_equal(found.member, member);
-        assert_int_equal(found.family, head.family);
-        assert_int_equal(found.variant, variant);
-        assert_int_equal(found.labels_n, 0);
-        assert_true(slice_equal(found.key, key.text));
-        assert_true(help_body_is(reader, help_source(&found), want.body_seed));
-        assert_true(help_body_is(reader, help_source(&head),
-                                 object_of(text, variant, head.family, 0, 0).body_seed));
-    }
-    store_read_end(reader);
-    return is_there;
-}
-
-/* Which members the listing has, as bits. */
-static uint64_t
-members_of(struct store_reader *reader, const char *text, uint64_t variant)
-{
-    struct store_key key = help_key(text);
-    struct store_object head, member = {0};
-    uint64_t bits = 0;
-    bool cold;
-
-    store_read_begin(reader);
-    if (find_head(reader, &key, variant, &head))
-        while (store_next_member(reader, &head, member.member, &member, &cold)) {
-            assert_true(slice_is(member.head, "HTTP/1.1 200 OK\r\n\r\n"));
-            bits |= 1ULL << member.member;
-        }
-    store_read_end(reader);
-    return bits;
-}
-
-/* How many records of objects lie on the disk, and how many of these are members; nothing is bad.
- */
+/* What lies on the disk, but for what is dead; nothing is bad. */
 static void
 expect_stored(struct store *store, uint64_t objects, uint64_t members)
 {
@@ -114,27 +46,59 @@ expect_stored(struct store *store, uint64_t objects, uint64_t members)
     assert_int_equal(check.members, members);
 }
 
-/* --- tests --- */
+/* So that the writer has come by: what was queued before is over. */
+static void
+pass_by(struct store *store)
+{
+    put(store, (struct help_object){.key = "pass by", .body_len = 1});
+}
+
+static void
+expect_gauge(enum counter stat, int64_t want)
+{
+    for (unsigned i = 0; i < 5000 && stats_read(stat) != want; i++)
+        (void)usleep(1000);
+    assert_int_equal(stats_read(stat), want);
+}
+
+/* --- finding --- */
 
 static void
 members_are_found_through_their_head(void **state)
 {
     struct help_fixture *fixture = *state;
 
-    put_family(fixture->store, "a", 0, 11, 3);
-    put_family(fixture->store, "a", 5, 12, 1);
-    put(fixture->store, object_of("b", 0, 0, 0, 10));
+    put_family(fixture->store, "a", 0, 11, 5000, 3);
+    put_family(fixture->store, "a", 5, 12, 5000, 1);
+    put(fixture->store, (struct help_object){.key = "b", .body_len = 10});
     assert_int_equal(help_count(fixture->reader, "a", NULL), 2);
     for (uint8_t member = 1; member <= 3; member++)
-        assert_true(has_member(fixture->reader, "a", 0, member));
-    assert_false(has_member(fixture->reader, "a", 0, 4));
-    assert_true(has_member(fixture->reader, "a", 5, 1));
-    assert_false(has_member(fixture->reader, "a", 5, 2));
-    assert_false(has_member(fixture->reader, "b", 0, 1));
-    assert_int_equal(members_of(fixture->reader, "a", 0), 0x0e);
-    assert_int_equal(members_of(fixture->reader, "a", 5), 0x02);
-    assert_int_equal(members_of(fixture->reader, "b", 0), 0);
+        assert_true(family_has(fixture->reader, "a", 0, member, false));
+    assert_false(family_has(fixture->reader, "a", 0, 4, false));
+    assert_true(family_has(fixture->reader, "a", 5, 1, false));
+    assert_false(family_has(fixture->reader, "a", 5, 2, false));
+    assert_false(family_has(fixture->reader, "b", 0, 1, false));
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
+    assert_int_equal(family_members(fixture->reader, "a", 5), 0x02);
+    assert_int_equal(family_members(fixture->reader, "b", 0), 0);
     expect_stored(fixture->store, 7, 4);
+    expect_gauge(STAT_store_objects, 3);
+    expect_gauge(STAT_store_members, 4);
+}
+
+/* A member of one number takes the place of the one before; the others stay. */
+static void
+a_member_replaces_its_own_number(void **state)
+{
+    struct help_fixture *fixture = *state;
+
+    put_family(fixture->store, "a", 0, 11, 5000, 3);
+    put(fixture->store, family_object("a", 0, 11, 2, 9));
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
+    expect_stored(fixture->store, 4, 3);
+    put(fixture->store, family_object("a", 0, 11, 255, 0));
+    assert_true(family_has(fixture->reader, "a", 0, 255, false));
+    expect_stored(fixture->store, 5, 4);
 }
 
 static void
@@ -153,28 +117,556 @@ a_member_needs_its_head(void **state)
     };
     struct help_fixture *fixture = *state;
 
-    put(fixture->store, object_of("a", 0, 21, 0, 100));
-    put(fixture->store, object_of("b", 0, 0, 0, 100));
+    put(fixture->store, family_object("a", 0, 21, 0, 100));
+    put(fixture->store, family_object("b", 0, 0, 0, 100));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        for (uint64_t body_len = 10; body_len < MIB; body_len *= 5000) {
+        for (uint64_t body_len = 10; body_len < MIB; body_len *= 50000) {
             struct help_object object =
-                object_of(cases[i].key, cases[i].variant, cases[i].family, 3, body_len);
+                family_object(cases[i].key, cases[i].variant, cases[i].family, 3, body_len);
 
             print_message("case: %s, %llu bytes\n", cases[i].why, (unsigned long long)body_len);
             assert_int_equal(help_put(fixture->store, &object, NULL), cases[i].want);
         }
     }
-    assert_true(has_member(fixture->reader, "a", 0, 3));
+    assert_true(family_has(fixture->reader, "a", 0, 3, false));
     expect_stored(fixture->store, 3, 1);
+    help_empty(fixture->store); /* no piece of those that were refused is left */
+}
+
+/* --- the head's end --- */
+
+static void
+purge_with(struct store *store, struct store_purge purge, uint64_t want_matched)
+{
+    uint64_t id;
+
+    (void)help_purge(store, &purge, 1, &id);
+    assert_int_equal(help_purge_finish(store, id), want_matched);
+}
+
+static void
+purged_by_key(struct help_fixture *fixture)
+{
+    struct store_purge purge = {.kind = STORE_PURGE_KEY, .text = SLICE("a")};
+
+    assert_int_equal(help_purge(fixture->store, &purge, 1, NULL), 1);
+    pass_by(fixture->store);
+}
+
+static void
+purged_by_label(struct help_fixture *fixture)
+{
+    purge_with(fixture->store, (struct store_purge){.kind = STORE_PURGE_LABEL, .label = 7}, 1);
+}
+
+static void
+purged_by_prefix(struct help_fixture *fixture)
+{
+    purge_with(fixture->store, (struct store_purge){.kind = STORE_PURGE_PREFIX, .text = SLICE("a")},
+               1);
+}
+
+static void
+purged_with_all(struct help_fixture *fixture)
+{
+    purge_with(fixture->store, (struct store_purge){.kind = STORE_PURGE_ALL}, 1);
+}
+
+static void
+replaced_by_its_variant(struct help_fixture *fixture)
+{
+    put(fixture->store, family_object("a", 3, 32, 0, 10));
+    assert_int_equal(family_entries(fixture->store, "a"), 1);
+    purged_by_key(fixture);
+}
+
+static void
+replaced_by_its_id(struct help_fixture *fixture)
+{
+    struct store_key key = help_key("a");
+    struct store_record record = {.variant = 4};
+    struct store_object head;
+    struct store_put *put;
+    struct help_wait wait;
+
+    assert_int_equal(help_count(fixture->reader, "a", &head), 1);
+    record.replaces_oid = head.oid;
+    assert_int_equal(store_put_begin(fixture->store, &key, &put), OK);
+    assert_int_equal(store_put_end(put, &record, NULL, help_done(&wait)), OK);
+    assert_int_equal(help_wait_for(&wait, NULL), OK);
+    store_put_release(&put);
+    assert_int_equal(family_entries(fixture->store, "a"), 1);
+    purged_by_key(fixture);
+}
+
+static void
+one_variant_too_many(struct help_fixture *fixture)
+{
+    for (uint64_t variant = 100; variant < 228; variant++) /* it is the oldest, and was not used */
+        put(fixture->store, family_object("a", variant, 0, 0, 1));
+    assert_int_equal(family_entries(fixture->store, "a"), 128);
+    (void)help_purge(fixture->store,
+                     &(struct store_purge){.kind = STORE_PURGE_KEY, .text = SLICE("a")}, 1, NULL);
+    pass_by(fixture->store);
+}
+
+static void
+close_fixture(struct help_fixture *fixture)
+{
+    store_reader_free(&fixture->reader);
+    store_close(&fixture->store);
+}
+
+static void
+open_fixture(struct help_fixture *fixture)
+{
+    fixture->store = help_open(fixture->path, 32 * MIB);
+    fixture->reader = help_reader(fixture->store);
+}
+
+/* Found by whoever reads it first after a start. */
+static void
+damaged_at(struct help_fixture *fixture, uint64_t at)
+{
+    close_fixture(fixture);
+    assert_true(help_flip_seed(fixture->path, family_object("a", 3, 31, 0, 0).body_seed, at) > 0);
+    open_fixture(fixture);
+    assert_int_equal(family_entries(fixture->store, "a"), 4);
+}
+
+static void
+found_damaged_in_its_record(struct help_fixture *fixture)
+{
+    damaged_at(fixture, 4900);
+    assert_int_equal(help_count(fixture->reader, "a", NULL), 0);
+    pass_by(fixture->store);
+}
+
+static void
+found_damaged_in_a_piece(struct help_fixture *fixture)
+{
+    struct store_object head;
+
+    damaged_at(fixture, 64);
+    assert_int_equal(help_count(fixture->reader, "a", &head), 1);
+    store_read_begin(fixture->reader);
+    assert_false(help_body_is(fixture->reader, help_source(&head), 0));
+    store_read_end(fixture->reader);
+    assert_int_equal(help_count(fixture->reader, "a", NULL), 0);
+    pass_by(fixture->store);
+}
+
+static void
+found_damaged_by_a_check(struct help_fixture *fixture)
+{
+    struct store_check check;
+
+    damaged_at(fixture, 4900);
+    assert_int_equal(store_check(fixture->store, &check), OK);
+    assert_int_equal(check.bad, 1);
+    assert_int_equal(check.members, 3);
+    pass_by(fixture->store);
+}
+
+/* `n` objects of 60,000 bytes; the last is waited for. */
+static void
+fill(struct store *store, unsigned n)
+{
+    static unsigned number;
+    char key[32];
+
+    for (unsigned i = 1; i <= n; i++) {
+        struct help_object object = {.key = key, .body_len = 60000};
+
+        (void)snprintf(key, sizeof(key), "filler/%u", number++);
+        if (i % 32 == 0 || i == n)
+            put(store, object);
+        else
+            assert_int_equal(help_put_start(store, &object, (struct store_done){0}), OK);
+    }
+}
+
+static void
+evicted(struct help_fixture *fixture)
+{
+    fill(fixture->store, 700); /* 42 MB */
+}
+
+static void
+every_end_of_a_head_takes_its_members(void **state)
+{
+    static const struct {
+        const char *why;
+        void (*end)(struct help_fixture *fixture);
+    } cases[] = {
+        {"purged by its key", purged_by_key},
+        {"purged by a label", purged_by_label},
+        {"purged by a prefix", purged_by_prefix},
+        {"purged with everything", purged_with_all},
+        {"another of its variant", replaced_by_its_variant},
+        {"another that names its id", replaced_by_its_id},
+        {"one variant too many", one_variant_too_many},
+        {"its record is damaged", found_damaged_in_its_record},
+        {"a piece is damaged", found_damaged_in_a_piece},
+        {"a check finds its record damaged", found_damaged_by_a_check},
+        {"evicted", evicted},
+    };
+    struct help_fixture *fixture = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        print_message("case: %s\n", cases[i].why);
+        put_family(fixture->store, "a", 3, 31, 5000, 3);
+        assert_int_equal(family_members(fixture->reader, "a", 3), 0x0e);
+        cases[i].end(fixture);
+        assert_int_equal(family_entries(fixture->store, "a"), 0);
+        assert_int_equal(help_count(fixture->reader, "a", NULL), 0);
+        help_empty(fixture->store);
+    }
+}
+
+/* What ends a head in the transaction that stores its member ends the member, too. */
+static void
+a_head_that_goes_with_its_members_put_takes_it(void **state)
+{
+    struct store_settings settings = {
+        .size_len = 32 * MIB, .batch_ms = 5000, .batch_len = 8 * MIB, .readers_max = 4};
+    struct store_purge nothing = {.kind = STORE_PURGE_KEY, .text = SLICE("nothing")};
+    struct help_fixture fixture;
+    char why[512];
+
+    (void)state;
+    help_new_folder(fixture.path, sizeof(fixture.path));
+    settings.path = fixture.path;
+    assert_int_equal(store_open(&settings, &fixture.store, why, sizeof(why)), OK);
+    fixture.reader = help_reader(fixture.store);
+    for (uint64_t body_len = 10; body_len < MIB; body_len *= 50000) {
+        struct help_object head = family_object("a", 0, 41, 0, 5000);
+        struct help_object member = family_object("a", 0, 41, 1, body_len);
+        struct store_key key = help_key("a");
+        struct store_record successor = {.variant = 1};
+        struct help_wait waits[3];
+        struct store_object found;
+        struct store_put *put;
+
+        assert_int_equal(help_put_start(fixture.store, &head, help_done(&waits[0])), OK);
+        (void)help_purge(fixture.store, &nothing, 1, NULL); /* the batch does not wait */
+        assert_int_equal(help_wait_for(&waits[0], NULL), OK);
+        assert_int_equal(help_count(fixture.reader, "a", &found), 1);
+        successor.replaces_oid = found.oid;
+        assert_int_equal(help_put_start(fixture.store, &member, help_done(&waits[1])), OK);
+        assert_int_equal(store_put_begin(fixture.store, &key, &put), OK);
+        assert_int_equal(store_put_end(put, &successor, NULL, help_done(&waits[2])), OK);
+        store_put_release(&put);
+        (void)help_purge(fixture.store, &nothing, 1, NULL);
+        assert_int_equal(help_wait_for(&waits[1], NULL), ERR_NOT_FOUND);
+        assert_int_equal(help_wait_for(&waits[2], NULL), OK);
+        assert_int_equal(family_entries(fixture.store, "a"), 1);
+        help_empty(fixture.store);
+    }
+    store_reader_free(&fixture.reader);
+    store_close(&fixture.store);
+    help_remove_folder(fixture.path);
+}
+
+/* --- purges --- */
+
+/* A member that is being made while its head is purged does not come in. */
+static void
+no_member_slips_past_a_purge(void **state)
+{
+    static const struct store_purge purges[] = {
+        {.kind = STORE_PURGE_KEY, .text = SLICE("slip/a")},
+        {.kind = STORE_PURGE_LABEL, .label = 7},
+        {.kind = STORE_PURGE_PREFIX, .text = SLICE("slip")},
+        {.kind = STORE_PURGE_ALL},
+    };
+    struct help_fixture *fixture = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(purges) * 2; i++) {
+        struct help_object member = family_object("slip/a", 0, 51, 2, 70000);
+        struct store_key key = help_key("slip/a");
+        struct store_put *put;
+        struct help_wait wait;
+        uint64_t id;
+        enum err rc;
+
+        put_family(fixture->store, "slip/a", 0, 51, 5000, 1);
+        assert_int_equal(store_put_begin(fixture->store, &key, &put), OK);
+        assert_int_equal(help_blocks(put, &member), OK);
+        if (i % 2 == 0)
+            (void)help_purge(fixture->store, &purges[i / 2], 1, &id);
+        assert_int_equal(help_end(put, &member, help_done(&wait)), OK);
+        store_put_release(&put);
+        if (i % 2 == 1) /* it may have come in, and goes again */
+            (void)help_purge(fixture->store, &purges[i / 2], 1, &id);
+        rc = help_wait_for(&wait, NULL);
+        assert_true(rc == ERR_CANCELLED || rc == ERR_NOT_FOUND || (i % 2 == 1 && rc == OK));
+        assert_int_equal(help_count(fixture->reader, "slip/a", NULL), 0);
+        (void)help_purge_finish(fixture->store, id);
+        assert_int_equal(family_entries(fixture->store, "slip/a"), 0);
+        help_empty(fixture->store);
+    }
+}
+
+/* The new head of another family, of the same key and variant, has none of the old one's members,
+ * not even one that was on its way. */
+static void
+a_members_put_does_not_join_the_next_body(void **state)
+{
+    struct help_fixture *fixture = *state;
+    struct help_object member = family_object("a", 0, 61, 2, 100);
+    struct store_key key = help_key("a");
+    struct store_put *put;
+    struct help_wait wait;
+
+    put_family(fixture->store, "a", 0, 61, 5000, 1);
+    assert_int_equal(store_put_begin(fixture->store, &key, &put), OK);
+    put_family(fixture->store, "a", 0, 62, 5000, 0);
+    assert_int_equal(help_end(put, &member, help_done(&wait)), OK);
+    store_put_release(&put);
+    assert_int_equal(help_wait_for(&wait, NULL), ERR_NOT_FOUND);
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0);
+    expect_stored(fixture->store, 1, 0);
+}
+
+static void
+a_purge_counts_heads(void **state)
+{
+    struct store_purge key = {.kind = STORE_PURGE_KEY, .soft = true, .text = SLICE("a")};
+    struct store_purge all = {.kind = STORE_PURGE_ALL, .soft = true};
+    struct store_purge label = {.kind = STORE_PURGE_LABEL, .label = 7};
+    struct help_fixture *fixture = *state;
+    struct store_purge_status status;
+    uint64_t id;
+
+    put_family(fixture->store, "a", 0, 71, 5000, 3);
+    put_family(fixture->store, "a", 1, 72, 5000, 2);
+    put_family(fixture->store, "b", 0, 73, 5000, 1);
+    assert_int_equal(help_purge(fixture->store, &key, 1, &id), 2);
+    assert_int_equal(help_purge_finish(fixture->store, id), 2);
+    (void)help_purge(fixture->store, &all, 1, &id);
+    assert_int_equal(help_purge_finish(fixture->store, id), 3);
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e); /* soft ones keep them */
+    expect_stored(fixture->store, 9, 6);
+    (void)help_purge(fixture->store, &label, 1, &id);
+    assert_int_equal(help_purge_finish(fixture->store, id), 3);
+    assert_int_equal(store_purge_status(fixture->store, id, &status), OK);
+    assert_int_equal(status.removed, 3);
+    expect_stored(fixture->store, 0, 0);
+}
+
+/* --- refreshing --- */
+
+static enum err
+update(struct store *store, uint64_t oid)
+{
+    struct store_key key = help_key("a");
+    struct store_record record = {.meta = slice_from_str("new meta"),
+                                  .head = slice_from_str("new head")};
+    struct help_wait wait;
+    struct store_put *put;
+
+    assert_int_equal(store_put_begin(store, &key, &put), OK);
+    assert_int_equal(store_put_update(put, oid, &record, help_done(&wait)), OK);
+    store_put_release(&put);
+    return help_wait_for(&wait, NULL);
+}
+
+static void
+a_refreshed_head_keeps_its_members(void **state)
+{
+    struct store_purge soft = {.kind = STORE_PURGE_KEY, .soft = true, .text = SLICE("a")};
+    struct help_fixture *fixture = *state;
+    struct store_key key = help_key("a");
+    struct store_object head, member;
+    bool cold;
+
+    put_family(fixture->store, "a", 9, 81, 5000, 3);
+    assert_int_equal(help_purge(fixture->store, &soft, 1, NULL), 1);
+    store_read_begin(fixture->reader);
+    assert_true(family_head(fixture->reader, &key, 9, &head));
+    assert_true(store_find_member(fixture->reader, &head, 2, &member, &cold));
+    assert_true(head.soft_purged && member.soft_purged);
+    store_read_end(fixture->reader);
+    put(fixture->store, family_object("a", 9, 81, 4, 10)); /* soft: it may still come */
+    assert_int_equal(update(fixture->store, head.oid), OK);
+    assert_int_equal(family_members(fixture->reader, "a", 9), 0x1e);
+    store_read_begin(fixture->reader);
+    assert_true(family_head(fixture->reader, &key, 9, &head));
+    assert_true(store_find_member(fixture->reader, &head, 2, &member, &cold));
+    assert_false(head.soft_purged || member.soft_purged);
+    assert_true(slice_is(head.head, "new head"));
+    assert_int_equal(head.family, 81);
+    store_read_end(fixture->reader);
+    assert_int_equal(update(fixture->store, member.oid), ERR_NOT_FOUND); /* members are not */
+    put(fixture->store, family_object("a", 9, 81, 5, 10));
+    assert_int_equal(family_members(fixture->reader, "a", 9), 0x3e);
+}
+
+/* --- bounds --- */
+
+static void
+members_are_no_variants(void **state)
+{
+    struct help_fixture *fixture = *state;
+
+    for (uint64_t variant = 0; variant < 128; variant++)
+        put_family(fixture->store, "a", variant, 900 + variant, 10, 1);
+    assert_int_equal(help_count(fixture->reader, "a", NULL), 128);
+    for (uint64_t variant = 0; variant < 128; variant++)
+        assert_true(family_has(fixture->reader, "a", variant, 1, false));
+    put_family(fixture->store, "a", 200, 2000, 10, 1);
+    assert_int_equal(help_count(fixture->reader, "a", NULL), 128);
+    assert_int_equal(family_entries(fixture->store, "a"), 256);
+}
+
+/* --- damage of a member --- */
+
+static void
+a_damaged_member_goes_alone(void **state)
+{
+    static const uint8_t members[] = {1, 2}; /* in its record, in a piece */
+    struct help_fixture *fixture = *state;
+
+    put_family(fixture->store, "a", 0, 91, 5000, 3);
+    close_fixture(fixture);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        assert_true(help_flip_seed(fixture->path,
+                                   family_object("a", 0, 91, members[i], 0).body_seed, 64) > 0);
+    open_fixture(fixture);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        struct store_key key = help_key("a");
+        struct store_object head, member;
+        bool cold;
+
+        store_read_begin(fixture->reader);
+        assert_true(family_head(fixture->reader, &key, 0, &head));
+        if (store_find_member(fixture->reader, &head, members[i], &member, &cold))
+            assert_false(help_body_is(fixture->reader, help_source(&member), 0));
+        assert_false(store_find_member(fixture->reader, &head, members[i], &member, &cold));
+        assert_false(cold);
+        store_read_end(fixture->reader);
+        pass_by(fixture->store);
+        assert_int_equal(family_entries(fixture->store, "a"), 3);
+        put(fixture->store, family_object("a", 0, 91, members[i], 3)); /* and can be made again */
+    }
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
+    expect_stored(fixture->store, 5, 3);
+}
+
+/* --- eviction --- */
+
+/* What is used survives, written again and again, head and member; a member that is not used goes
+ * by itself. */
+static void
+used_members_survive_and_unused_ones_go(void **state)
+{
+    enum { FAMILIES = 20 };
+    struct help_fixture fixture;
+    int64_t rewrites = stats_read(STAT_store_rewrites);
+    char key[32];
+
+    (void)state;
+    help_new_folder(fixture.path, sizeof(fixture.path));
+    fixture.store = help_open(fixture.path, 8 * MIB);
+    fixture.reader = help_reader(fixture.store);
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        (void)snprintf(key, sizeof(key), "family/%u", i);
+        put_family(fixture.store, key, 0, 100 + i, 5000, 3);
+    }
+    for (unsigned lap = 0; lap < 60; lap++) {
+        fill(fixture.store, 15);
+        for (unsigned i = 0; i < FAMILIES; i++) {
+            (void)snprintf(key, sizeof(key), "family/%u", i);
+            assert_true(family_has(fixture.reader, key, 0, 1 + i % 2, true));
+        }
+    }
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        (void)snprintf(key, sizeof(key), "family/%u", i);
+        assert_int_equal(family_members(fixture.reader, key, 0), 1U << (1 + i % 2));
+        assert_int_equal(family_entries(fixture.store, key), 2);
+    }
+    assert_true(stats_read(STAT_store_rewrites) - rewrites > FAMILIES);
+    (void)help_check(fixture.store);
+    store_reader_free(&fixture.reader);
+    store_close(&fixture.store);
+    help_remove_folder(fixture.path);
+}
+
+/* Sent while its head is purged, over a churn: the bytes are there until the pin goes. */
+static void
+a_pinned_member_stays_readable(void **state)
+{
+    struct help_fixture *fixture = *state;
+    struct store_key key = help_key("a");
+    struct store_object head, member;
+    struct store_pin pins[2];
+    bool cold;
+
+    put_family(fixture->store, "a", 0, 31, 5000, 3);
+    store_read_begin(fixture->reader);
+    assert_true(family_head(fixture->reader, &key, 0, &head));
+    for (uint8_t number = 1; number <= 2; number++) {
+        assert_true(store_find_member(fixture->reader, &head, number, &member, &cold));
+        assert_true(store_pin(fixture->reader, &member, &pins[number - 1]));
+    }
+    store_read_end(fixture->reader);
+    purged_by_key(fixture);
+    assert_int_equal(family_entries(fixture->store, "a"), 0);
+    put_family(fixture->store, "a", 0, 32, 5000, 1);
+    evicted(fixture);
+    store_read_begin(fixture->reader);
+    for (uint8_t number = 1; number <= 2; number++)
+        assert_true(help_body_is(fixture->reader, help_pinned(&pins[number - 1]),
+                                 family_object("a", 0, 31, number, 0).body_seed));
+    store_read_end(fixture->reader);
+    store_unpin(&pins[0]);
+    store_unpin(&pins[1]);
+    help_empty(fixture->store);
+}
+
+/* --- starting again --- */
+
+static void
+a_saved_index_knows_members(void **state)
+{
+    struct help_fixture *fixture = *state;
+
+    put_family(fixture->store, "a", 0, 31, 5000, 3);
+    put_family(fixture->store, "a", 6, 32, 5000, 2);
+    close_fixture(fixture);
+    open_fixture(fixture);
+    assert_int_equal(fixture->store->scan.given_n, 0); /* no record was read for it */
+    assert_int_equal(help_count(fixture->reader, "a", NULL), 2);
+    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
+    assert_int_equal(family_members(fixture->reader, "a", 6), 0x06);
+    assert_int_equal(fixture->store->index.members_n, 5);
+    (void)help_purge(fixture->store,
+                     &(struct store_purge){.kind = STORE_PURGE_KEY, .text = SLICE("a")}, 1, NULL);
+    pass_by(fixture->store);
+    assert_int_equal(family_entries(fixture->store, "a"), 0);
+    help_empty(fixture->store);
 }
 
 int
 main(void)
 {
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, help_tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(members_are_found_through_their_head, set_up,
-                                        help_tear_down),
-        cmocka_unit_test_setup_teardown(a_member_needs_its_head, set_up, help_tear_down),
+        CASE(members_are_found_through_their_head),
+        CASE(a_member_replaces_its_own_number),
+        CASE(a_member_needs_its_head),
+        CASE(every_end_of_a_head_takes_its_members),
+        cmocka_unit_test(a_head_that_goes_with_its_members_put_takes_it),
+        CASE(no_member_slips_past_a_purge),
+        CASE(a_members_put_does_not_join_the_next_body),
+        CASE(a_purge_counts_heads),
+        CASE(a_refreshed_head_keeps_its_members),
+        CASE(members_are_no_variants),
+        CASE(a_damaged_member_goes_alone),
+        cmocka_unit_test(used_members_survive_and_unused_ones_go),
+        CASE(a_pinned_member_stays_readable),
+        CASE(a_saved_index_knows_members),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,14 @@
 /* Starting again: what a clean stop saves, when it counts, and what happens while the records are
  * read after a kill. */
-#include "store_help.h"
+#include "family_help.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "storage/state.h"
-
-#define MIB (1024ULL * 1024)
 
 /* --- holding the scan: its threads alone renew transactions on threads of their own --- */
 
@@ -438,6 +435,57 @@ what_is_stored_meanwhile_counts(void **state)
 }
 
 static void
+fill_families(const char *path)
+{
+    struct store *store = help_open(path, 16 * MIB);
+
+    for (uint8_t member = 0; member <= 2; member++) {
+        struct help_object old = family_object("old", 0, 1, member, 3000);
+        struct help_object kept = family_object("kept", 0, 2, member, 3000);
+
+        assert_int_equal(help_put(store, &old, NULL), OK);
+        assert_int_equal(help_put(store, &kept, NULL), OK);
+    }
+}
+
+/* A body that is stored meanwhile gets none of the members that are found of the one before. */
+static void
+families_found_late_stay_apart(void **state)
+{
+    struct help_object head = family_object("old", 0, 3, 0, 3000);
+    struct help_object members[] = {
+        family_object("kept", 0, 2, 1, 10), /* its head is not found yet */
+        family_object("old", 0, 1, 1, 10),
+        family_object("old", 0, 3, 2, 10),
+    };
+    static const enum err want[] = {ERR_NOT_FOUND, ERR_NOT_FOUND, OK};
+    struct store_reader *reader;
+    struct store *store;
+    char path[256];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    killed_after(fill_families, path);
+    hold(true);
+    store = open_at_once(path, 16 * MIB);
+    assert_false(store_is_ready(store));
+    reader = help_reader(store);
+    assert_int_equal(help_put(store, &head, NULL), OK);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        assert_int_equal(help_put(store, &members[i], NULL), want[i]);
+    hold(false);
+    assert_true(store_wait_ready(store, 20000));
+    assert_int_equal(family_members(reader, "kept", 0), 0x06);
+    assert_int_equal(family_members(reader, "old", 0), 0x04);
+    assert_int_equal(family_entries(store, "old"), 2);
+    assert_int_equal(family_entries(store, "kept"), 3);
+    store_reader_free(&reader);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
+static void
 fill_for_purges(const char *path)
 {
     static const uint64_t label = 5;
@@ -588,6 +636,7 @@ main(void)
         cmocka_unit_test(a_damaged_saved_index_is_not_used),
         cmocka_unit_test(what_is_doomed_is_saved_too),
         cmocka_unit_test(what_is_stored_meanwhile_counts),
+        cmocka_unit_test(families_found_late_stay_apart),
         cmocka_unit_test(purges_hold_for_what_is_found_later),
         cmocka_unit_test(a_full_store_waits_for_what_can_go),
         cmocka_unit_test(it_can_be_closed_meanwhile),

@@ -1,0 +1,140 @@
+/* For tests of families: heads and members whose bytes tell them apart, and looks at all there is.
+ */
+#ifndef BRINK_TESTS_FAMILY_HELP_H
+#define BRINK_TESTS_FAMILY_HELP_H
+
+#include "store_help.h"
+
+#include <lmdb.h>
+
+#include "storage/state.h"
+
+#define MIB (1024ULL * 1024)
+
+static inline struct help_object
+family_object(const char *key, uint64_t variant, uint64_t family, uint8_t member, uint64_t body_len)
+{
+    return (struct help_object){.key = key,
+                                .variant = variant,
+                                .family = family,
+                                .member = member,
+                                .body_len = body_len,
+                                .body_seed = help_seed(key) +
+                                             (family * 256 + member + 1) * 0x9e3779b97f4a7c15U};
+}
+
+/* --- looking --- */
+
+static inline bool
+family_head(struct store_reader *reader, const struct store_key *key, uint64_t variant,
+            struct store_object *out)
+{
+    struct store_cursor cursor = {.key = key};
+
+    while (store_find(reader, &cursor, out)) {
+        assert_int_equal(out->member, 0);
+        if (out->variant == variant)
+            return true;
+    }
+    return false;
+}
+
+/* In a section: both bodies are those of this family. */
+static inline bool
+family_is_right(struct store_reader *reader, const struct store_object *head,
+                const struct store_object *member, const char *text)
+{
+    struct help_object of_head = family_object(text, head->variant, head->family, 0, 0);
+    struct help_object of_member =
+        family_object(text, head->variant, head->family, member->member, 0);
+
+    return member->family == head->family && member->variant == head->variant &&
+           member->labels_n == 0 && slice_equal(member->key, head->key) &&
+           member->soft_purged == head->soft_purged &&
+           help_body_is(reader, help_source(head), of_head.body_seed) &&
+           help_body_is(reader, help_source(member), of_member.body_seed);
+}
+
+/* Is this member found? Then it is right. `touch`: it and its head were used. */
+static inline bool
+family_has(struct store_reader *reader, const char *text, uint64_t variant, uint8_t member,
+           bool touch)
+{
+    struct store_key key = help_key(text);
+    struct store_object head, found;
+    bool cold = true, is_there;
+
+    store_read_begin(reader);
+    is_there = family_head(reader, &key, variant, &head) &&
+               store_find_member(reader, &head, member, &found, &cold);
+    if (is_there) {
+        assert_int_equal(found.member, member);
+        assert_true(family_is_right(reader, &head, &found, text));
+    }
+    if (is_there && touch) {
+        store_touch(reader, &head);
+        store_touch(reader, &found);
+    }
+    store_read_end(reader);
+    return is_there;
+}
+
+/* Which members the listing has, as bits. */
+static inline uint64_t
+family_members(struct store_reader *reader, const char *text, uint64_t variant)
+{
+    struct store_key key = help_key(text);
+    struct store_object head, member = {0};
+    uint64_t bits = 0;
+    bool cold;
+
+    store_read_begin(reader);
+    if (family_head(reader, &key, variant, &head)) {
+        while (store_next_member(reader, &head, member.member, &member, &cold)) {
+            assert_true(family_is_right(reader, &head, &member, text));
+            assert_true((bits >> member.member) == 0); /* in order */
+            bits |= 1ULL << member.member;
+        }
+    }
+    store_read_end(reader);
+    return bits;
+}
+
+/* Entries of a key in the index, heads and members, found or not. The writer is idle. */
+static inline unsigned
+family_entries(struct store *store, const char *text)
+{
+    struct index_probe probe;
+    unsigned n = 0;
+
+    index_probe_begin(&store->index, help_key(text).hash, &probe);
+    while (index_probe_next(&probe) != INDEX_NONE)
+        n++;
+    return n;
+}
+
+/* --- the file, while nobody has it open --- */
+
+struct family_file {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+};
+
+static inline void
+family_open_file(struct family_file *file, const char *path, bool write)
+{
+    assert_int_equal(mdb_env_create(&file->env), 0);
+    assert_int_equal(mdb_env_open(file->env, path, write ? 0 : MDB_RDONLY, 0640), 0);
+    assert_int_equal(mdb_txn_begin(file->env, NULL, write ? 0 : MDB_RDONLY, &file->txn), 0);
+    assert_int_equal(mdb_dbi_open(file->txn, NULL, MDB_INTEGERKEY, &file->dbi), 0);
+}
+
+static inline void
+family_close_file(struct family_file *file)
+{
+    assert_int_equal(mdb_txn_commit(file->txn), 0);
+    mdb_env_close(file->env);
+}
+
+#endif

@@ -1,0 +1,340 @@
+/* Families after a kill. What the file holds then is looked at by itself: no record of a member is
+ * there without its head's. And files in which that is not so, or in which the order is an unusual
+ * one. BRINK_KILLS sets how often. */
+#include "family_help.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/stats.h"
+
+enum { KILLS = 12, FAMILIES = 250, MEMBERS = 3 };
+
+/* --- killed in a churn --- */
+
+static uint64_t
+length_of(unsigned number, uint8_t member)
+{
+    uint64_t x = (number * 4 + member + 1) * 0x9e3779b97f4a7c15U;
+
+    return number % 9 == 0 ? (x >> 20) % 300000 : (x >> 20) % 3000;
+}
+
+static void
+put_some(struct store *store, const struct help_object *object, bool wait)
+{
+    if (wait)
+        (void)help_put(store, object, NULL); /* a member may be refused */
+    else
+        (void)help_put_start(store, object, (struct store_done){0});
+}
+
+static void
+refresh(struct store *store, struct store_reader *reader, const char *text)
+{
+    static const uint64_t label = 7;
+    struct store_key key = help_key(text);
+    struct store_record record = {
+        .meta = slice_from_str("new meta"), .labels = &label, .labels_n = 1};
+    struct store_object head;
+    struct store_put *put;
+
+    if (help_count(reader, text, &head) == 0 || store_put_begin(store, &key, &put) != OK)
+        return;
+    assert_int_equal(store_put_update(put, head.oid, &record, (struct store_done){0}), OK);
+    store_put_release(&put);
+}
+
+/* Store heads, members of them, and the next heads; read, refresh, purge; until killed. */
+static void
+churn(const char *path, unsigned seed)
+{
+    static const uint64_t label = 7;
+    struct store *store = help_open(path, 8 * MIB);
+    struct store_reader *reader = help_reader(store);
+    char key[32];
+
+    for (uint64_t i = 0;; i++) {
+        unsigned number = (unsigned)((seed * 7919 + i * 31) % FAMILIES);
+        uint64_t family = (uint64_t)seed << 32 | (i + 1);
+        struct help_object object =
+            family_object((snprintf(key, sizeof(key), "crash/%u", number), key), number % 2, family,
+                          0, length_of(number, 0));
+        struct store_purge purge = {STORE_PURGE_KEY, false, 0, slice_from_str(key)};
+
+        object.labels = &label;
+        object.labels_n = number % 3 == 0;
+        put_some(store, &object, true);
+        for (uint8_t member = 1; member <= MEMBERS; member++) {
+            object = family_object(key, number % 2, family, member, length_of(number, member));
+            put_some(store, &object, i % 8 == member);
+            if (i % 11 == member)
+                (void)help_purge(store, &purge, 1, NULL);
+        }
+        for (uint8_t member = 1; member <= MEMBERS && i % 3 == 0; member++)
+            (void)family_has(reader, key, number % 2, member, member != 2 || i % 2 == 0);
+        if (i % 7 == 0)
+            refresh(store, reader, key);
+        if (i % 100 == 99) {
+            purge = (struct store_purge){STORE_PURGE_LABEL, (i & 1) != 0, 7, SLICE_NONE};
+            (void)help_purge(store, &purge, 1, NULL);
+        }
+    }
+}
+
+static bool
+next_record(MDB_cursor *cursor, uint64_t *key, struct record *out)
+{
+    MDB_val name, value;
+
+    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
+        memcpy(key, name.mv_data, sizeof(*key));
+        if (*key >> RECORD_PIECE_BITS == 0 || (*key & RECORD_PIECE) != RECORD_PIECE)
+            continue;
+        assert_int_equal(record_decode(slice_of(value.mv_data, value.mv_size),
+                                       *key >> RECORD_PIECE_BITS, true, out),
+                         OK);
+        if ((out->flags & RECORD_DEAD) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How many heads has this member in the file? */
+static unsigned
+heads_of(const struct family_file *file, const struct record *member)
+{
+    struct record record;
+    MDB_cursor *cursor;
+    uint64_t key;
+    unsigned n = 0;
+
+    assert_int_equal(mdb_cursor_open(file->txn, file->dbi, &cursor), 0);
+    while (next_record(cursor, &key, &record))
+        n += record.member == 0 && record.variant == member->variant &&
+             record.family == member->family && slice_equal(record.key, member->key);
+    mdb_cursor_close(cursor);
+    return n;
+}
+
+/* In the file as the kill left it. */
+static unsigned
+count_members(const char *path)
+{
+    struct family_file file;
+    struct record record;
+    MDB_cursor *cursor;
+    uint64_t key;
+    unsigned n = 0;
+
+    family_open_file(&file, path, false);
+    assert_int_equal(mdb_cursor_open(file.txn, file.dbi, &cursor), 0);
+    while (next_record(cursor, &key, &record)) {
+        if (record.member == 0)
+            continue;
+        assert_int_equal(heads_of(&file, &record), 1);
+        n++;
+    }
+    mdb_cursor_close(cursor);
+    family_close_file(&file);
+    return n;
+}
+
+/* Every member that lies in the file is found, and right. */
+static void
+verify(const char *path, unsigned members_n)
+{
+    struct store *store = help_open(path, 8 * MIB);
+    struct store_reader *reader = help_reader(store);
+    unsigned found = 0;
+    char key[32];
+
+    assert_true(store_is_ready(store));
+    for (unsigned number = 0; number < FAMILIES; number++) {
+        (void)snprintf(key, sizeof(key), "crash/%u", number);
+        for (uint64_t members = family_members(reader, key, number % 2); members != 0;
+             members &= members - 1)
+            found++;
+        assert_true(help_count(reader, key, NULL) <= 1);
+    }
+    assert_int_equal(found, members_n);
+    assert_int_equal(help_put(store, &(struct help_object){.key = "end", .body_len = 1}, NULL), OK);
+    assert_true(help_check(store).members <= found); /* the put may have evicted one */
+    store_reader_free(&reader);
+    store_close(&store);
+}
+
+static void
+kill_once(const char *path, unsigned seed, unsigned after_us)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        (void)alarm(30); /* it shall not outlive the test */
+        churn(path, seed);
+    }
+    assert_true(child > 0);
+    (void)usleep(after_us);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void
+no_kill_leaves_a_member_without_its_head(void **state)
+{
+    const char *env = getenv("BRINK_KILLS");
+    unsigned kills = env == NULL ? KILLS : (unsigned)strtoul(env, NULL, 10);
+    uint64_t verified = 0;
+    struct store *store;
+    char path[256];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    for (unsigned i = 0; i < kills; i++) {
+        unsigned members_n;
+
+        kill_once(path, i, 60000 + (i * 7919 % 41) * 9000);
+        members_n = count_members(path);
+        verify(path, members_n);
+        verified += members_n;
+    }
+    print_message("%u kills, %llu members verified\n", kills, (unsigned long long)verified);
+    assert_true(kills < 5 || verified > 0);
+    store = help_open(path, 8 * MIB);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
+/* --- files that are not as they should be --- */
+
+struct row {
+    uint64_t variant, family;
+    uint8_t member;
+};
+
+/* Records of key "a", bodies in them, in this order of ids, in an idle store's file. */
+static void
+craft(const char *path, const struct row *rows, size_t n)
+{
+    struct store *store = help_open(path, 4 * MIB);
+    struct family_file file;
+
+    assert_int_equal(help_put(store, &(struct help_object){.key = "first", .body_len = 1}, NULL),
+                     OK);
+    store_close(&store);
+    family_open_file(&file, path, true);
+    for (size_t i = 0; i < n; i++) {
+        struct help_object object =
+            family_object("a", rows[i].variant, rows[i].family, rows[i].member, 900);
+        char tail[900], value[2000];
+        struct record record = {.member = object.member,
+                                .variant = object.variant,
+                                .family = object.family,
+                                .body_len = object.body_len,
+                                .key = slice_from_str("a"),
+                                .tail = slice_of(tail, sizeof(tail))};
+        uint64_t key = record_key(100 + i, RECORD_PIECE);
+        MDB_val name = {sizeof(key), &key}, data = {record_len(&record), value};
+
+        help_fill(tail, object.body_seed, 0, sizeof(tail));
+        record_encode(&record, 100 + i, value);
+        assert_int_equal(mdb_put(file.txn, file.dbi, &name, &data, 0), 0);
+    }
+    family_close_file(&file); /* the saved index is of another transaction: the records are read */
+}
+
+static void
+a_scan_keeps_what_belongs_together(void **state)
+{
+    static const struct {
+        const char *why;
+        struct row rows[4];
+        size_t n;
+        uint64_t members; /* of variant 0, found afterwards */
+        unsigned entries;
+        int64_t orphans;
+    } cases[] = {
+        {"head, members", {{0, 5, 0}, {0, 5, 1}, {0, 5, 3}}, 3, 0x0a, 3, 0},
+        {"members before their head", {{0, 5, 1}, {0, 5, 3}, {0, 5, 0}}, 3, 0x0a, 3, 0},
+        {"no head", {{0, 5, 1}, {0, 5, 3}}, 2, 0, 0, 2},
+        {"the head of another variant", {{1, 5, 0}, {0, 5, 1}}, 2, 0, 1, 1},
+        {"two of a number", {{0, 5, 0}, {0, 5, 1}, {0, 5, 1}}, 3, 0x02, 2, 0},
+        {"two heads", {{0, 5, 0}, {0, 5, 1}, {0, 6, 0}, {0, 6, 2}}, 4, 0x04, 2, 0},
+        {"two heads, members first", {{0, 5, 1}, {0, 5, 0}, {0, 6, 0}}, 3, 0, 1, 0},
+        {"a member of another body", {{0, 5, 0}, {0, 6, 1}}, 2, 0, 2, 0}, /* it is never found */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t orphans = stats_read(STAT_store_orphans);
+        struct store_reader *reader;
+        struct store *store;
+        char path[256];
+
+        print_message("case: %s\n", cases[i].why);
+        help_new_folder(path, sizeof(path));
+        craft(path, cases[i].rows, cases[i].n);
+        store = help_open(path, 4 * MIB);
+        reader = help_reader(store);
+        assert_true(store->scan.given_n > 0);
+        assert_int_equal(family_members(reader, "a", 0), cases[i].members);
+        assert_int_equal(family_entries(store, "a"), cases[i].entries);
+        assert_int_equal(stats_read(STAT_store_orphans) - orphans, cases[i].orphans);
+        store_reader_free(&reader);
+        help_empty(store);
+        store_close(&store);
+        help_remove_folder(path);
+    }
+}
+
+/* The hand writes a used member again, and then evicts its head, in one transaction: it meets them
+ * in this order when the head's id is the larger one. */
+static void
+a_member_written_again_goes_with_its_head(void **state)
+{
+    static const struct row rows[] = {{0, 5, 1}, {0, 5, 0}};
+    struct store_key name = help_key("a");
+    struct store_object head, member;
+    struct store_reader *reader;
+    struct store *store;
+    char path[256], key[32];
+    bool cold;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    craft(path, rows, ARRAY_LEN(rows));
+    store = help_open(path, 4 * MIB);
+    reader = help_reader(store);
+    store_read_begin(reader);
+    assert_true(family_head(reader, &name, 0, &head));
+    assert_true(store_find_member(reader, &head, 1, &member, &cold));
+    store_touch(reader, &member);
+    store_read_end(reader);
+    for (unsigned i = 0; i < 400 && family_entries(store, "a") > 0; i++) {
+        (void)snprintf(key, sizeof(key), "filler/%u", i);
+        assert_int_equal(
+            help_put(store, &(struct help_object){.key = key, .body_len = 20000}, NULL), OK);
+        assert_true(family_entries(store, "a") != 1);
+    }
+    assert_int_equal(family_entries(store, "a"), 0);
+    (void)help_check(store);
+    store_reader_free(&reader);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_kill_leaves_a_member_without_its_head),
+        cmocka_unit_test(a_scan_keeps_what_belongs_together),
+        cmocka_unit_test(a_member_written_again_goes_with_its_head),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
