@@ -30,6 +30,7 @@ decode_object(struct slice value, bool verify)
     ASSERT(sum < SIZE_MAX);
     ASSERT(record_len(&record) == value.len);
     ASSERT(record.tail.len <= RECORD_TAIL_MAX);
+    ASSERT(record.member == 0 || record.family != 0);
     if (record.tail.len > 0) {
         struct record_span span = record_span_at(record.body_len, record.body_len - 1);
 

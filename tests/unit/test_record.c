@@ -103,6 +103,8 @@ sample(void)
                            .birth = 9,
                            .body_len = 70000,
                            .group = 11,
+                           .member = 200,
+                           .family = 0x123456789abcdefULL,
                            .key = SLICE("http://a/b"),
                            .meta = SLICE("meta"),
                            .head = SLICE("head of it"),
@@ -140,6 +142,8 @@ a_record_comes_back_as_it_was(void **state)
     assert_int_equal(got.birth, want.birth);
     assert_int_equal(got.body_len, BLOCK_FULL_LEN + SAMPLE_BODY_TAIL);
     assert_int_equal(got.group, want.group);
+    assert_int_equal(got.member, want.member);
+    assert_true(got.family == want.family);
     assert_true(slice_equal(got.key, want.key));
     assert_true(slice_equal(got.meta, want.meta));
     assert_true(slice_equal(got.head, want.head));
@@ -157,6 +161,27 @@ a_record_of_another_object_is_refused(void **state)
 
     (void)state;
     assert_int_equal(record_decode(slice_of(bytes, len), 78, true, &got), ERR_STORE_CORRUPT);
+}
+
+static void
+a_member_is_of_a_family(void **state)
+{
+    static const struct {
+        uint8_t member;
+        uint64_t family;
+        enum err want;
+    } cases[] = {{0, 0, OK}, {0, 9, OK}, {3, 9, OK}, {3, 0, ERR_STORE_CORRUPT}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct record record = {
+            .member = cases[i].member, .family = cases[i].family, .key = SLICE("k")};
+        char bytes[128];
+
+        record_encode(&record, 5, bytes);
+        assert_int_equal(record_decode(slice_of(bytes, record_len(&record)), 5, true, &record),
+                         cases[i].want);
+    }
 }
 
 static void
@@ -185,7 +210,7 @@ no_length_leads_outside(void **state)
     size_t len = encode_sample(bytes, sizeof(bytes));
 
     (void)state;
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < 72; i++) { /* all before the labels */
         char before = bytes[i];
 
         for (size_t k = 0; k < ARRAY_LEN(values); k++) {
@@ -269,6 +294,7 @@ main(void)
         cmocka_unit_test(a_piece_is_known_by_its_checksum),
         cmocka_unit_test(a_record_comes_back_as_it_was),
         cmocka_unit_test(a_record_of_another_object_is_refused),
+        cmocka_unit_test(a_member_is_of_a_family),
         cmocka_unit_test(any_changed_byte_is_noticed),
         cmocka_unit_test(no_length_leads_outside),
         cmocka_unit_test(headers_tell_versions_from_damage),

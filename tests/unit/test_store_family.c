@@ -67,6 +67,7 @@ static void
 members_are_found_through_their_head(void **state)
 {
     struct help_fixture *fixture = *state;
+    struct store_usage usage;
 
     put_family(fixture->store, "a", 0, 11, 5000, 3);
     put_family(fixture->store, "a", 5, 12, 5000, 1);
@@ -84,6 +85,9 @@ members_are_found_through_their_head(void **state)
     expect_stored(fixture->store, 7, 4);
     expect_gauge(STAT_store_objects, 3);
     expect_gauge(STAT_store_members, 4);
+    assert_true(store_share_usage(fixture->store, 0, &usage));
+    assert_int_equal(usage.objects, 3);
+    assert_true(usage.used_len > 70000);
 }
 
 /* A member of one number takes the place of the one before; the others stay. */
@@ -645,6 +649,7 @@ a_saved_index_knows_members(void **state)
                      &(struct store_purge){.kind = STORE_PURGE_KEY, .text = SLICE("a")}, 1, NULL);
     pass_by(fixture->store);
     assert_int_equal(family_entries(fixture->store, "a"), 0);
+    assert_int_equal(fixture->store->index.members_n, 0);
     help_empty(fixture->store);
 }
 
