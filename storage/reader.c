@@ -157,6 +157,19 @@ await_file(struct store_reader *reader)
     reader->last.oid = 0;
 }
 
+/* ERR_AGAIN, as reader_renew says, for a hurried reader only. */
+static enum err
+renew_or_wait(struct store_reader *reader)
+{
+    enum err rc = reader_renew(reader);
+
+    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
+        await_file(reader);
+        rc = reader_renew(reader);
+    }
+    return rc;
+}
+
 /* One value. A key near the last one is found in the same leaf, without walking down the tree. */
 static int
 get(struct store_reader *reader, uint64_t key, struct slice *out)
@@ -439,7 +452,8 @@ look_at_member(struct store_reader *reader, uint32_t number, const struct store_
     return LOOK_FOUND;
 }
 
-/* There may be two for a moment: one is written again. */
+/* There may be two for a moment: one is written again. Of a head which is only pinned this may be
+ * the first look in the section; to wait for the file ends it, so that comes first. */
 bool
 store_find_member(struct store_reader *reader, const struct store_object *head, uint8_t member,
                   struct store_object *out, bool *out_cold)
@@ -447,11 +461,17 @@ store_find_member(struct store_reader *reader, const struct store_object *head, 
     const struct index *index = &reader->store->index;
     struct index_probe probe;
     uint32_t number;
+    enum err rc;
 
-    ASSERT(epoch_inside(&reader->slot) && reader->renewed && member != 0 && head->member == 0);
+    ASSERT(epoch_inside(&reader->slot) && member != 0 && head->member == 0);
     *out_cold = false;
     if (head->family == 0)
         return false;
+    rc = renew_or_wait(reader);
+    if (UNLIKELY(rc != OK)) {
+        *out_cold = rc == ERR_AGAIN;
+        return false;
+    }
     index_probe_begin(index, index_entry(index, head->slot)->hash, &probe);
     while ((number = index_probe_next(&probe)) != INDEX_NONE) {
         const struct index_entry *entry = index_entry(index, number);
@@ -593,12 +613,8 @@ static enum err
 find_span(struct store_reader *reader, const struct store_source *source,
           const struct record_span *span, struct slice *out)
 {
-    enum err rc = reader_renew(reader);
+    enum err rc = renew_or_wait(reader);
 
-    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
-        await_file(reader);
-        rc = reader_renew(reader);
-    }
     if (UNLIKELY(rc != OK))
         return rc;
     if (reader->hurried && !pages_have_key(reader, record_key(source->oid, span->piece)))

@@ -140,11 +140,11 @@ struct store_cursor {
 MUST_USE bool
 store_find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out);
 
-/* The member of that number (not 0) of an object found in this section: one look-up in the index,
- * one record, no memory. It has no labels; it is as soft_purged as its head. False: there is none,
- * or
- * (*out_cold) it is not in memory, and the reader is a hurried one. A damaged one is dropped and
- * counted, its head and the other members stay. */
+/* The member of that number (not 0) of an object that was found in this section, or is pinned: one
+ * look-up in the index, one record, no memory. It has no labels; it is as soft_purged as its head.
+ * False: there is none, or (*out_cold) it is not in memory, or not in reach at this moment, and the
+ * reader is a hurried one. A damaged one is dropped and counted, its head and the other members
+ * stay. */
 MUST_USE bool store_find_member(struct store_reader *reader, const struct store_object *head,
                                 uint8_t member, struct store_object *out, bool *out_cold);
 

@@ -604,7 +604,7 @@ a_pinned_member_stays_readable(void **state)
     struct help_fixture *fixture = *state;
     struct store_key key = help_key("a");
     struct store_object head, member;
-    struct store_pin pins[2];
+    struct store_pin pins[2], head_pin;
     bool cold;
 
     put_family(fixture->store, "a", 0, 31, 5000, 3);
@@ -614,10 +614,20 @@ a_pinned_member_stays_readable(void **state)
         assert_true(store_find_member(fixture->reader, &head, number, &member, &cold));
         assert_true(store_pin(fixture->reader, &member, &pins[number - 1]));
     }
+    assert_true(store_pin(fixture->reader, &head, &head_pin));
+    store_read_end(fixture->reader);
+    store_read_begin(fixture->reader); /* by a pinned head members are found in any section */
+    assert_true(store_find_member(fixture->reader, &head, 3, &member, &cold));
+    assert_true(help_body_is(fixture->reader, help_source(&member),
+                             family_object("a", 0, 31, 3, 0).body_seed));
     store_read_end(fixture->reader);
     purged_by_key(fixture);
     assert_int_equal(family_entries(fixture->store, "a"), 0);
-    put_family(fixture->store, "a", 0, 32, 5000, 1);
+    put_family(fixture->store, "a", 0, 32, 5000, 3);
+    store_read_begin(fixture->reader); /* but not those of the next body */
+    assert_false(store_find_member(fixture->reader, &head, 3, &member, &cold));
+    store_read_end(fixture->reader);
+    store_unpin(&head_pin);
     evicted(fixture);
     store_read_begin(fixture->reader);
     for (uint8_t number = 1; number <= 2; number++)
