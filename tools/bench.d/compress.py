@@ -224,6 +224,11 @@ def is_there(kind):
 # --- the scenario ---
 
 
+def spent(us):
+    """Time as people write it."""
+    return f"{us / 1000:.1f} ms" if us >= 1000 else f"{us:.0f} us"
+
+
 class Row:
     """One server and one coding: what it sends, and the runs of each round."""
 
@@ -236,6 +241,10 @@ class Row:
     def connections(self):
         """One where an answer may take long: what is under way at the end is not counted."""
         return 1 if self.coding in getattr(self.server, "slow", ()) else measure.CONNECTIONS
+
+    def cell(self):
+        first = f"{spent(middle_of(self.first, 'us'))}, " if self.first else ""
+        return f"{self.bytes:,}; {first}{spent(middle_of(self.again, 'us'))}"
 
     def cells(self, by_coding):
         us = middle_of(self.again, "us")
@@ -400,7 +409,19 @@ class Compress:
             print(f"| {server.name}, no coding | - | - | - | {row.bytes:,} | {plain[coding]:.1f} "
                   f"| 1.00 | {middle_of(row.plain, 'rate'):.0f} | {middle_of(row.plain, 'p50_us'):.0f} "
                   f"| {middle_of(row.plain, 'p99_us'):.0f} |")
+        self.in_short()
         self.goals(plain)
+
+    def in_short(self):
+        """One line a server, as README.md has them."""
+        print("\nIn short, bytes of a repeated answer and CPU of the first one and of that:\n")
+        print("| server | " + " | ".join(CODINGS) + " |")
+        print("| --- " + "| --- " * len(CODINGS) + "|")
+        for title in dict.fromkeys(row.server.title for row in self.rows):
+            rows = {row.coding: row for row in self.rows if row.server.title == title}
+            cells = [rows[coding].cell() if coding in rows else "-" for coding in CODINGS]
+            if title != BrinkQuick.title:
+                print(f"| {'**brink**' if title == 'brink' else title} | " + " | ".join(cells) + " |")
 
     def goals(self, plain):
         print("\nbrink's first answers are those of a brink that keeps nothing compressed; what is "
