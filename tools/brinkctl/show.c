@@ -88,6 +88,28 @@ print_ratio(const json_t *counters, FILE *out)
                 100.0 * (double)hits / (double)all);
 }
 
+/* What went out less because it was compressed: on its way, and once for all. */
+static void
+print_saved(const json_t *counters, FILE *out)
+{
+    static const char *const codings[] = {"gzip", "br", "zstd"};
+    int64_t saved = 0;
+    char name[64];
+
+    for (size_t i = 0; i < ARRAY_LEN(codings); i++) {
+        (void)snprintf(name, sizeof(name), "coded_%s_in_bytes", codings[i]);
+        saved += number(counters, name);
+        (void)snprintf(name, sizeof(name), "coded_%s_out_bytes", codings[i]);
+        saved -= number(counters, name);
+        (void)snprintf(name, sizeof(name), "variant_%s_saved_bytes", codings[i]);
+        saved += number(counters, name);
+    }
+    if (saved <= 0)
+        return;
+    show_bytes(out, saved);
+    fprintf(out, " less went to clients because it was compressed\n");
+}
+
 static const char *
 help_of(const char *name, bool *out_bytes)
 {
@@ -148,6 +170,7 @@ show_stats(const json_t *root, FILE *out)
     print_duration(out, number(root, "uptime_s"));
     fprintf(out, "\n");
     print_ratio(counters, out);
+    print_saved(counters, out);
     fprintf(out, "\n");
     json_object_foreach(counters, name, value)
     {
