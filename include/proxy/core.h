@@ -13,8 +13,9 @@ enum { PROXY_SCRATCH_MIN = 65536 };
 
 enum { PROXY_HOST_MAX = 128, PROXY_LOOP_ID_LEN = 16 };
 
-struct search_rules; /* proxy/search_rules.h */
-struct unstorable;   /* keys whose responses were lately not storable: proxy/unstorable.h */
+struct precompressed; /* proxy/precompressed.h */
+struct search_rules;  /* proxy/search_rules.h */
+struct unstorable;    /* keys whose responses were lately not storable: proxy/unstorable.h */
 
 struct proxy_shared {
     struct store *store;
@@ -28,6 +29,7 @@ struct proxy_shared {
     _Atomic uint64_t nonces_n;
     atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
     struct buffers buffers;      /* of exchanges and tunnels */
+    struct variants *variants;   /* strong forms of stored bodies */
     struct watch_totals watch;
 };
 
@@ -42,8 +44,9 @@ struct proxy {
     struct origin **origins; /* one for each of settings->origins */
     struct list conns, feeds, slice_feeds;
     unsigned conns_n;
-    struct watch_lists watch;  /* the same connections by what they wait for */
-    struct list idle_requests; /* kept for reuse */
+    struct watch_lists watch;            /* the same connections by what they wait for */
+    struct precompressed *precompressed; /* files that the pool of strong forms asks for */
+    struct list idle_requests;           /* kept for reuse */
     unsigned idle_requests_n;
     bool draining;
     void (*drained)(void *arg);

@@ -85,6 +85,8 @@ struct proxy;
 /* `store` and `settings` outlive it. ERR_NOMEM, ERR_SYSTEM (no random numbers). */
 MUST_USE enum err proxy_shared_new(struct store *store, const struct proxy_settings *settings,
                                    struct proxy_shared **out);
+/* After every proxy, before store_close: what works beside the loops ends. NULL is fine. */
+void proxy_shared_stop(struct proxy_shared *shared);
 /* After every proxy, and after store_close: objects on their way in end with their commits. */
 void proxy_shared_free(struct proxy_shared **slot);
 

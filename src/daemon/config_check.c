@@ -182,7 +182,8 @@ derive(struct config *config)
     derive_limits(&config->proxy);
     config->proxy.purge_from = config->purge_from.items;
     config->proxy.purge_from_n = config->purge_from.n;
-    config->store.readers_max = config->workers + 4; /* the admin's, and some room */
+    config->store.readers_max = config->workers + variants_threads(&config->proxy.variants) +
+                                4; /* the admin's, and some room */
 }
 
 /* Beside the user's other data; a daemon without a home uses the system's place. */

@@ -243,6 +243,7 @@ workers_join(struct workers *workers)
 {
     for (unsigned i = 0; i < workers->n; i++)
         worker_end(&workers->items[i], workers->config->listens_n);
+    proxy_shared_stop(workers->shared);
 }
 
 void

@@ -55,6 +55,8 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     if (rc == OK)
         rc = search_rules_new(&shared->search);
     if (rc == OK)
+        rc = variants_new(store, &settings->variants, &settings->coder_bound, &shared->variants);
+    if (rc == OK)
         rc = make_random(shared);
     if (rc == OK)
         rc = watch_totals_init(&shared->watch, &settings->watch);
@@ -69,6 +71,13 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
 }
 
 void
+proxy_shared_stop(struct proxy_shared *shared)
+{
+    if (shared != NULL)
+        variants_stop(shared->variants);
+}
+
+void
 proxy_shared_free(struct proxy_shared **slot)
 {
     struct proxy_shared *shared = *slot;
@@ -80,6 +89,7 @@ proxy_shared_free(struct proxy_shared **slot)
     unstorable_free(&shared->unstorable);
     unstorable_free(&shared->unsliceable);
     search_rules_free(&shared->search);
+    variants_free(&shared->variants);
     mem_free(shared->origins_in_use);
     watch_totals_fini(&shared->watch);
     mem_free(shared);

@@ -70,6 +70,7 @@ load_settings(void)
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     args.path = path;
     ASSERT(config_load(&args, stderr, &config) == OK);
+    config->proxy.variants.queue_max = 0; /* no threads: nothing is made beside the loop */
     (void)close(fd);
 }
 
