@@ -12,7 +12,7 @@ struct forward_plan {
     const char *host_header;       /* NULL: `host` */
     const char *node_name;         /* for Via and CDN-Loop */
     const char *loop_id;           /* what this daemon knows itself by in CDN-Loop */
-    const struct sock_addr *peer;  /* for X-Forwarded-For */
+    const struct sock_addr *peer;  /* for X-Forwarded-For; NULL: brink itself asks */
     bool for_store;                /* conditions and Range are left out: the whole is wanted */
     struct slice upgrade;          /* protocols that are asked for; empty: none */
     struct slice conditions;       /* our own If-None-Match and If-Modified-Since lines, or empty */

@@ -127,7 +127,8 @@ put_hop_fields(struct http_out *out, const struct forward_plan *plan)
     http_out_str(out, "; id=");
     http_out_str(out, plan->loop_id);
     http_out_str(out, "\r\n");
-    put_ours(out, plan, 0, slice_of(peer, sock_addr_format(plan->peer, false, peer)));
+    if (plan->peer != NULL)
+        put_ours(out, plan, 0, slice_of(peer, sock_addr_format(plan->peer, false, peer)));
     put_ours(out, plan, 1, plan->scheme);
     put_ours(out, plan, 2, plan->host);
 }

@@ -9,6 +9,7 @@
 #include "proxy/core.h"
 #include "proxy/feed.h"
 #include "proxy/h1_conn.h"
+#include "proxy/precompressed.h"
 #include "proxy/request.h"
 #include "proxy/search_rules.h"
 #include "proxy/slice_feed.h"
@@ -142,6 +143,8 @@ proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsig
         store_reader_hurry(proxy->reader, true);
     if (rc == OK)
         rc = make_origins(proxy, dns);
+    if (rc == OK)
+        rc = precompressed_new(proxy, &proxy->precompressed);
     if (rc != OK)
         proxy_free(&proxy);
     else
@@ -216,6 +219,7 @@ proxy_abort(struct proxy *proxy)
     h1_conn_abort_all(proxy);
     feed_abort_all(proxy);
     slice_feed_abort_all(proxy);
+    precompressed_abort(proxy->precompressed);
 }
 
 static void
@@ -241,6 +245,7 @@ proxy_free(struct proxy **slot)
     ASSERT_TAG(proxy, PROXY_TAG);
     proxy->drained = NULL;
     proxy_abort(proxy);
+    precompressed_free(&proxy->precompressed);
     proxy_read_end(proxy);
     for (size_t i = 0; proxy->origins != NULL && i < proxy->settings->origins_n; i++)
         origin_free(&proxy->origins[i]);

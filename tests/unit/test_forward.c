@@ -222,10 +222,42 @@ the_key_is_what_is_asked_for(void **state)
     }
 }
 
+/* What brink asks for itself is asked for nobody: no address, and what tells a loop all the same.
+ */
+static void
+nobody_asks(void **state)
+{
+    struct http_request request = {.method = METHOD_GET,
+                                   .method_text = SLICE("GET"),
+                                   .path = SLICE("/a.js.br"),
+                                   .query = SLICE("?v=1"),
+                                   .minor = 1};
+    struct forward_plan plan = {.request = &request,
+                                .scheme = SLICE("http"),
+                                .host = SLICE("example.com"),
+                                .node_name = "brink",
+                                .loop_id = "00c0ffee00c0ffee",
+                                .for_store = true};
+    struct arena arena;
+    struct slice head;
+
+    (void)state;
+    arena_init(&arena, 0);
+    assert_int_equal(http_fields_init(&request.fields, &arena, 1), OK);
+    assert_int_equal(http_fields_add(&request.fields, SLICE("Accept-Encoding"), SLICE("identity")),
+                     OK);
+    assert_int_equal(forward_head(&arena, &plan, &head), OK);
+    assert_true(slice_is(head,
+                         "GET /a.js.br?v=1 HTTP/1.1\r\nHost: example.com\r\n"
+                         "Accept-Encoding: identity\r\nVia: 1.1 brink\r\n" LOOP PROTO HOST "\r\n"));
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(heads_are_written_anew),
+                                       cmocka_unit_test(nobody_asks),
                                        cmocka_unit_test(the_key_is_what_is_asked_for)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
