@@ -16,9 +16,9 @@ enum {
     WINDOW_LOG_STREAM_LARGE = 17,
     LARGE_LEN = 256 << 10,
     BLOCK_LEN = 128 << 10,
-    ENCODER_LEN = 64 << 10,          /* besides what grows with the window */
-    ENCODER_OPTIMAL_LEN = 768 << 10, /* more for levels that weigh every parse */
-    OPTIMAL_FROM = 13,               /* level, with windows as small as these */
+    ENCODER_LEN = 36 << 10,          /* besides what grows with the window */
+    ENCODER_OPTIMAL_LEN = 160 << 10, /* more for levels that weigh every parse */
+    OPTIMAL_FROM = 16,               /* level, with windows as small as these */
     DECODER_LEN = 192 << 10,         /* besides the window and two blocks */
     STEPS_MAX = 128                  /* heads and bodies of frames in one call */
 };
@@ -57,12 +57,14 @@ window_log_stream(uint64_t size)
     return log;
 }
 
-/* What a stream takes at most: measured, and held by a unit test. */
+/* What a stream takes at most: in, out and a block between, tables; measured, and held by a unit
+ * test for every level. */
 static uint64_t
 stream_len(int level, int window_log)
 {
-    return ((UINT64_C(1) << window_log) * 10) + ENCODER_LEN +
-           (level >= OPTIMAL_FROM ? ENCODER_OPTIMAL_LEN : 0);
+    uint64_t window = UINT64_C(1) << window_log, len = ENCODER_LEN + window * 17 / 2;
+
+    return level < OPTIMAL_FROM ? len : len + ENCODER_OPTIMAL_LEN + window * 5;
 }
 
 /* The context's memory is in the account as it is now. */

@@ -65,7 +65,7 @@ body_make(enum body_kind kind, size_t len)
         if (kind == BODY_ZEROS)
             body.ptr[at++] = '\0';
         else if (kind == BODY_NOISE)
-            body.ptr[at++] = (char)n;
+            body.ptr[at++] = (char)(n >> 12); /* low bits repeat soon */
         else if (n % 7 == 0)
             body.ptr[at++] = (char)('0' + n / 7 % 10);
         else

@@ -1,0 +1,271 @@
+/* The memory of coders: promised before they begin, bounded over all of them, given back. */
+#include "coder_help.h"
+
+#include "base/stats.h"
+
+static struct coder *
+coder_of(enum http_coding from, enum http_coding to, int level, uint64_t hint,
+         struct coder_memory *memory)
+{
+    const struct coder_plan plan = {
+        .from = from, .to = to, .level = level, .size_hint = hint, .memory = memory};
+    struct coder *coder = NULL;
+
+    assert_int_equal(coder_new(&plan, &coder), OK);
+    return coder;
+}
+
+static const struct pieces by_step = {CODER_STEP_LEN, 32768, 0};
+
+/* All of a body through a coder that never takes more than it was promised: the gauge stands where
+ * it stood when it was made. */
+static void
+keeps_its_promise(enum http_coding coding, int level, uint64_t hint, const struct body *body)
+{
+    struct coder_memory memory = {0};
+    struct coder *coder = coder_of(CODING_IDENTITY, coding, level, hint, &memory);
+    uint64_t promised_len = memory.used_len;
+    struct slice in = body_slice(body);
+    bool done = false;
+
+    while (!done) {
+        char out[32768];
+        size_t len;
+
+        assert_int_equal(coder_run(coder, &in, CODER_END, out, sizeof(out), &len, &done), OK);
+        if (memory.used_len > promised_len)
+            fail_msg("%s %d: %zu of %zu", coding_name(coding), level, (size_t)memory.used_len,
+                     (size_t)promised_len);
+    }
+    coder_free(&coder);
+    coder_memory_fini(&memory);
+    assert_int_equal(memory.used_len, 0);
+}
+
+static void
+promises(void **state)
+{
+    static const int last[] = {[CODING_GZIP] = 9, [CODING_BR] = 11, [CODING_ZSTD] = 19};
+    static const uint64_t hints[] = {0, 5000, 60000, 1000000};
+
+    (void)state;
+    for (int kind = 0; kind < BODY_KINDS; kind++) {
+        struct body body = body_make((enum body_kind)kind, 300000);
+
+        for (int coding = CODING_GZIP; coding < CODING_COUNT; coding++)
+            for (int level = coding == CODING_BR ? 0 : 1; level <= last[coding]; level++) {
+                struct body part = body;
+
+                if (level > (coding == CODING_BR ? 9 : 15))
+                    part.len = 70000; /* they are slow */
+                keeps_its_promise((enum http_coding)coding, level,
+                                  hints[(level + kind) % ARRAY_LEN(hints)], &part);
+                keeps_its_promise((enum http_coding)coding, level, 0, &part);
+            }
+        free(body.ptr);
+    }
+}
+
+/* Windows that coded bytes ask for are promised when they do. */
+static void
+windows(void **state)
+{
+    static const struct {
+        const char *why;
+        enum http_coding coding;
+        int level, lgwin;
+        uint64_t least, most; /* memory while it decodes */
+    } cases[] = {
+        {"gzip: 32 KB, always", CODING_GZIP, 9, 15, 40 << 10, 50 << 10},
+        {"br: a window as short as the body", CODING_BR, 5, 16, 64 << 10, 400 << 10},
+        {"br: 4 MB", CODING_BR, 5, 22, 4 << 20, 9 << 20},
+        {"zstd: 64 KB", CODING_ZSTD, 3, 16, 64 << 10, 512 << 10},
+        {"zstd: 8 MB", CODING_ZSTD, 3, 23, 8 << 20, 9 << 20},
+    };
+    struct body body = body_make(BODY_TEXT, 5 << 20);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct coder_memory memory = {.max_len = cases[i].most};
+        struct body coded = body_new(body.len), out = body_new(body.len + 32768);
+        ZSTD_CCtx *zstd = ZSTD_createCCtx();
+        uint64_t most = 0;
+        struct coder *coder;
+        struct slice in;
+        bool done = false;
+        size_t len;
+
+        print_message("case: %s\n", cases[i].why);
+        if (cases[i].coding == CODING_BR)
+            assert_true(BrotliEncoderCompress(cases[i].level, cases[i].lgwin, BROTLI_MODE_GENERIC,
+                                              body.len, (const uint8_t *)body.ptr, &coded.len,
+                                              (uint8_t *)coded.ptr));
+        else if (cases[i].coding == CODING_ZSTD) {
+            ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, cases[i].lgwin);
+            ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 0);
+            coded.len = ZSTD_compress2(zstd, coded.ptr, coded.len, body.ptr, body.len);
+            coded.ptr[5] = (char)((cases[i].lgwin - 10) << 3); /* as wide as the case says */
+        } else {
+            free(coded.ptr);
+            coded = body_encode(CODING_GZIP, &body);
+        }
+        ZSTD_freeCCtx(zstd);
+        in = body_slice(&coded);
+        coder = coder_of(cases[i].coding, CODING_IDENTITY, 0, 0, &memory);
+        assert_true(memory.used_len <= 256 << 10);
+        for (out.len = 0; !done; out.len += len) {
+            assert_int_equal(
+                coder_run(coder, &in, CODER_END, out.ptr + out.len, 32768, &len, &done), OK);
+            most = memory.used_len > most ? memory.used_len : most;
+        }
+        assert_int_equal(out.len, body.len);
+        assert_memory_equal(out.ptr, body.ptr, body.len);
+        if (most < cases[i].least || most > cases[i].most)
+            fail_msg("%zu bytes", (size_t)most);
+        coder_free(&coder);
+        assert_int_equal(memory.used_len, 0);
+
+        memory.max_len = cases[i].least - 1; /* refused: when it is made, or when it begins */
+        in = body_slice(&coded);
+        {
+            const struct coder_plan plan = {
+                .from = cases[i].coding, .to = CODING_IDENTITY, .memory = &memory};
+            enum err rc = coder_new(&plan, &coder);
+
+            if (rc == OK) {
+                out.len = body.len + 32768;
+                rc = run_all(coder, in, &by_step, &out);
+            }
+            assert_int_equal(rc, ERR_LIMIT);
+            coder_free(&coder);
+            assert_int_equal(memory.used_len, 0);
+        }
+        free(out.ptr);
+        free(coded.ptr);
+    }
+    free(body.ptr);
+}
+
+/* One coder fits, two do not, and one does when the first has gone. */
+static void
+refused(void **state)
+{
+    (void)state;
+    for (int from = CODING_IDENTITY; from < CODING_COUNT; from++)
+        for (int to = CODING_IDENTITY; to < CODING_COUNT; to++) {
+            struct coder_memory memory = {0};
+            const struct coder_plan plan = {.from = (enum http_coding)from,
+                                            .to = (enum http_coding)to,
+                                            .level = 3,
+                                            .memory = &memory};
+            int64_t before = stats_read(STAT_coder_refused), bytes = stats_read(STAT_coder_bytes);
+            struct coder *first, *second = NULL;
+
+            if (from == to)
+                continue;
+            assert_int_equal(coder_new(&plan, &first), OK);
+            memory.max_len = memory.used_len;
+            assert_int_equal(stats_read(STAT_coder_bytes) - bytes, memory.used_len);
+            assert_int_equal(coder_new(&plan, &second), ERR_LIMIT);
+            assert_null(second);
+            assert_int_equal(memory.used_len, memory.max_len);
+            assert_int_equal(stats_read(STAT_coder_refused) - before, 1);
+            coder_free(&first);
+            assert_int_equal(coder_new(&plan, &second), OK);
+            coder_free(&second);
+            for (memory.max_len--; memory.max_len > 0; memory.max_len /= 2)
+                assert_int_equal(coder_new(&plan, &second), ERR_LIMIT);
+            coder_memory_fini(&memory);
+            assert_int_equal(memory.used_len, 0);
+            assert_int_equal(stats_read(STAT_coder_bytes), bytes);
+        }
+}
+
+/* Contexts of zstd that wait are counted, used again, and make room for others. */
+static void
+idle_contexts(void **state)
+{
+    struct coder_memory memory = {0};
+    struct coder *coders[CODER_IDLE_MAX + 2], *gzip;
+    struct body body = body_make(BODY_TEXT, 100000), out = body_new(200000);
+    uint64_t kept_len;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(coders); i++) {
+        coders[i] = coder_of(CODING_IDENTITY, CODING_ZSTD, 3, 0, &memory);
+        out.len = 200000;
+        assert_int_equal(run_all(coders[i], body_slice(&body), &by_step, &out), OK);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(coders); i++)
+        coder_free(&coders[i]);
+    kept_len = memory.used_len;
+    assert_true(kept_len > CODER_IDLE_MAX * (UINT64_C(400) << 10));
+    assert_true(kept_len < CODER_IDLE_MAX * (UINT64_C(700) << 10));
+
+    coders[0] = coder_of(CODING_IDENTITY, CODING_ZSTD, 19, 1000, &memory); /* of another kind */
+    assert_true(memory.used_len < kept_len + (700 << 10));
+    out.len = 200000;
+    assert_int_equal(run_all(coders[0], body_slice(&body), &by_step, &out), OK);
+    assert_true(decodes_to(CODING_ZSTD, body_slice(&out), &body));
+    coder_free(&coders[0]);
+
+    memory.max_len = memory.used_len; /* nothing is free but what waits */
+    gzip = coder_of(CODING_IDENTITY, CODING_GZIP, 4, 0, &memory);
+    assert_true(memory.used_len <= memory.max_len);
+    coder_free(&gzip);
+    coder_memory_fini(&memory);
+    assert_int_equal(memory.used_len, 0);
+    free(out.ptr);
+    free(body.ptr);
+}
+
+/* Each allocation fails once, of those that go through our allocator: a coder is not made, or ends
+ * with an error, and nothing is lost. */
+static void
+allocations_fail(void **state)
+{
+    struct body body = body_make(BODY_TEXT, 60000);
+
+    (void)state;
+    for (int from = CODING_IDENTITY; from < CODING_COUNT; from++)
+        for (int to = CODING_IDENTITY; to < CODING_COUNT; to++) {
+            struct body coded = body_encode((enum http_coding)from, &body);
+            enum err rc = ERR_NOMEM;
+
+            for (unsigned nth = 1; rc != OK && from != to; nth++) {
+                struct coder_memory memory = {0};
+                const struct coder_plan plan = {.from = (enum http_coding)from,
+                                                .to = (enum http_coding)to,
+                                                .level = 4,
+                                                .memory = &memory};
+                struct body out = body_new(200000);
+                struct coder *coder = NULL;
+
+                assert_true(nth < 1000);
+                mem_fail_at(nth);
+                rc = coder_new(&plan, &coder);
+                if (rc == OK)
+                    rc = run_all(coder, body_slice(&coded), &by_step, &out);
+                mem_fail_at(0);
+                assert_true(rc == OK || rc == ERR_NOMEM);
+                coder_free(&coder);
+                coder_memory_fini(&memory);
+                assert_int_equal(memory.used_len, 0);
+                free(out.ptr);
+            }
+            free(coded.ptr);
+        }
+    free(body.ptr);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(promises),         cmocka_unit_test(windows),
+        cmocka_unit_test(refused),          cmocka_unit_test(idle_contexts),
+        cmocka_unit_test(allocations_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
