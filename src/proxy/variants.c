@@ -544,11 +544,12 @@ variants_want(struct variants *variants, const struct store_key *key, uint64_t v
 
     ASSERT_TAG(variants, VARIANTS_TAG);
     ASSERT(family != 0 && coding > CODING_IDENTITY && coding < CODING_COUNT);
-    if (unstorable_is(variants->failed, &id, loop_now_ms()) ||
-        atomic_load_explicit(&variants->stopping, memory_order_relaxed))
+    if (unstorable_is(variants->failed, &id, loop_now_ms()))
         return;
     lock(variants);
-    known = *find_slot(variants, &id) != NULL;
+    /* What the store commits until it is closed may still call. */
+    known = *find_slot(variants, &id) != NULL ||
+            atomic_load_explicit(&variants->stopping, memory_order_relaxed);
     if (!known) {
         job = new_job(variants, key, variant, family, coding, settings);
         entered = job != NULL && enter(variants, job);
