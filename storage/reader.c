@@ -157,19 +157,6 @@ await_file(struct store_reader *reader)
     reader->last.oid = 0;
 }
 
-/* ERR_AGAIN, as reader_renew says, for a hurried reader only. */
-static enum err
-renew_or_wait(struct store_reader *reader)
-{
-    enum err rc = reader_renew(reader);
-
-    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
-        await_file(reader);
-        rc = reader_renew(reader);
-    }
-    return rc;
-}
-
 /* One value. A key near the last one is found in the same leaf, without walking down the tree. */
 static int
 get(struct store_reader *reader, uint64_t key, struct slice *out)
@@ -298,14 +285,52 @@ read_record(struct store_reader *reader, struct index_entry *entry, struct slice
     return hurried && UNLIKELY(!pages_have_value(reader, *out)) ? LOOK_COLD : LOOK_FOUND;
 }
 
-/* The record of an entry, verified when it is read first. */
+/* Is it what is looked for? Then what purges say of it. */
+static bool
+judge(struct store_reader *reader, const struct store_key *key, const struct record *record,
+      struct store_object *out)
+{
+    struct store *store = reader->store;
+    enum store_purged purged = STORE_NOT_PURGED;
+
+    if (!slice_equal(record->key, key->text))
+        return false;
+    if (UNLIKELY(reader->found.view != NULL || reader->view != NULL ||
+                 purge_is_soft_by_all(&store->purges, record->birth))) {
+        struct purge_subject subject = {record->birth, key->hash, record->key, record->labels,
+                                        record->labels_n};
+
+        purged = match_views(reader, &subject);
+    }
+    if (purged == STORE_PURGED_HARD || !copy_labels(reader, record, out))
+        return false;
+    out->soft_purged = (record->flags & RECORD_SOFT) != 0 || purged == STORE_PURGED_SOFT;
+    return true;
+}
+
+/* The same of a member: its record says whether it is of this family, for the index may be newer
+ * than the snapshot. */
+static bool
+judge_member(const struct store_object *head, const struct record *record, struct store_object *out)
+{
+    if (record->family != head->family || record->member == 0)
+        return false;
+    out->soft_purged = head->soft_purged;
+    out->labels = NULL;
+    out->labels_n = 0;
+    return true;
+}
+
+/* Read the record of an entry: is it what `key` asks for, or a member of `head`? */
 static enum look
-decode(struct store_reader *reader, uint32_t number, struct record *out)
+look_at(struct store_reader *reader, uint32_t number, const struct store_key *key,
+        const struct store_object *head, struct store_object *out)
 {
     struct store *store = reader->store;
     struct index_entry *entry = index_entry(&store->index, number);
     unsigned verified = atomic_load_explicit(&entry->verified, memory_order_relaxed);
     struct slice value;
+    struct record record;
     enum look look;
     bool is_new;
 
@@ -315,74 +340,75 @@ decode(struct store_reader *reader, uint32_t number, struct record *out)
     if (look != LOOK_FOUND)
         return look;
     is_new = (verified & VERIFY_RECORD) == 0;
-    if (UNLIKELY(record_decode(value, entry->oid, is_new, out) != OK)) {
+    if (UNLIKELY(record_decode(value, entry->oid, is_new, &record) != OK)) {
         verify_report_record(store, number, entry->oid);
         return LOOK_OTHER;
     }
     if (UNLIKELY(is_new))
         (void)atomic_fetch_or_explicit(&entry->verified, VERIFY_RECORD, memory_order_relaxed);
     pages_saw_record(reader, entry);
-    return (out->flags & RECORD_DEAD) != 0 ? LOOK_OTHER : LOOK_FOUND;
-}
-
-static void
-hand_out(struct store_reader *reader, uint32_t number, const struct record *record,
-         struct store_object *out)
-{
-    out->oid = oid_of(reader, number);
+    if ((record.flags & RECORD_DEAD) != 0 ||
+        !(head == NULL ? judge(reader, key, &record, out) : judge_member(head, &record, out)))
+        return LOOK_OTHER;
+    out->oid = entry->oid;
     out->slot = number;
-    out->member = record->member;
-    out->variant = record->variant;
-    out->family = record->family;
-    out->birth = record->birth;
-    out->body_len = record->body_len;
-    out->key = record->key;
-    out->meta = record->meta;
-    out->head = record->head;
-    out->tail = record->tail;
+    out->member = record.member;
+    out->variant = record.variant;
+    out->family = record.family;
+    out->birth = record.birth;
+    out->body_len = record.body_len;
+    out->key = record.key;
+    out->meta = record.meta;
+    out->head = record.head;
+    out->tail = record.tail;
     reader->last.oid = out->oid;
-    reader->last.tail = record->tail;
+    reader->last.tail = record.tail;
     reader->handed = true;
-}
-
-/* Read the record of an entry: is it what `key` asks for? */
-static enum look
-look_at(struct store_reader *reader, uint32_t number, const struct store_key *key,
-        struct store_object *out)
-{
-    struct store *store = reader->store;
-    enum store_purged purged = STORE_NOT_PURGED;
-    struct record record;
-    enum look look = decode(reader, number, &record);
-
-    if (look != LOOK_FOUND)
-        return look;
-    if (!slice_equal(record.key, key->text))
-        return LOOK_OTHER;
-    if (UNLIKELY(reader->found.view != NULL || reader->view != NULL ||
-                 purge_is_soft_by_all(&store->purges, record.birth))) {
-        struct purge_subject subject = {record.birth, key->hash, record.key, record.labels,
-                                        record.labels_n};
-
-        purged = match_views(reader, &subject);
-    }
-    if (purged == STORE_PURGED_HARD || !copy_labels(reader, &record, out))
-        return LOOK_OTHER;
-    out->soft_purged = (record.flags & RECORD_SOFT) != 0 || purged == STORE_PURGED_SOFT;
-    hand_out(reader, number, &record, out);
     return LOOK_FOUND;
 }
 
-/* ERR_AGAIN: it is cold, or the file is not there at this moment. */
+/* A member that is looked for. There may be two of it for a moment: one is written again. */
+struct seeking {
+    const struct store_object *head;
+    uint8_t member;
+    struct index_probe probe;
+};
+
+static void
+seek(const struct store_reader *reader, struct seeking *seeking)
+{
+    const struct index *index = &reader->store->index;
+
+    index_probe_begin(index, index_entry(index, seeking->head->slot)->hash, &seeking->probe);
+}
+
+static uint32_t
+next_member(struct seeking *seeking)
+{
+    uint32_t number;
+
+    while ((number = index_probe_next(&seeking->probe)) != INDEX_NONE) {
+        const struct index_entry *entry = index_entry(seeking->probe.index, number);
+
+        if (entry->member == seeking->member && entry->variant == seeking->head->variant)
+            break;
+    }
+    return number;
+}
+
+/* The next object under the cursor's key, or (`seeking` not NULL) a member. ERR_AGAIN: it is cold,
+ * or the file is not there at this moment. */
 static enum err
-find(struct store_reader *reader, struct store_cursor *cursor, struct store_object *out)
+find(struct store_reader *reader, struct store_cursor *cursor, struct seeking *seeking,
+     struct store_object *out)
 {
     bool again = true;
     uint32_t number;
 
     if (UNLIKELY(atomic_load_explicit(&reader->store->down, memory_order_acquire) == STORE_DOWN))
         return ERR_NOT_FOUND; /* the index is emptied */
-    while ((number = next_match(reader, cursor)) != INDEX_NONE) {
+    while ((number = seeking == NULL ? next_match(reader, cursor) : next_member(seeking)) !=
+           INDEX_NONE) {
         uint64_t oid = oid_of(reader, number);
         enum err rc = reader_renew(reader);
 
@@ -390,7 +416,7 @@ find(struct store_reader *reader, struct store_cursor *cursor, struct store_obje
             reader->found.n = reader->found.next = 0; /* it is to be found again */
             return rc;
         }
-        switch (look_at(reader, number, cursor->key, out)) {
+        switch (look_at(reader, number, cursor->key, seeking == NULL ? NULL : seeking->head, out)) {
         case LOOK_FOUND:
             cursor->position = oid;
             return OK;
@@ -401,6 +427,8 @@ find(struct store_reader *reader, struct store_cursor *cursor, struct store_obje
                 again = false;
                 drop_snapshot(reader);
                 reader->found.n = reader->found.next = 0;
+                if (seeking != NULL)
+                    seek(reader, seeking);
                 continue;
             }
             break;
@@ -421,10 +449,10 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
     enum err rc;
 
     ASSERT(epoch_inside(&reader->slot));
-    rc = find(reader, cursor, out);
+    rc = find(reader, cursor, NULL, out);
     while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
         await_file(reader);
-        rc = find(reader, cursor, out);
+        rc = find(reader, cursor, NULL, out);
     }
     cursor->cold = rc == ERR_AGAIN;
     return rc == OK;
@@ -432,59 +460,26 @@ store_find(struct store_reader *reader, struct store_cursor *cursor, struct stor
 
 /* --- members --- */
 
-/* The record says whether it is of this family: the index may be newer than the snapshot. So it may
- * lack the record, too. */
-static enum look
-look_at_member(struct store_reader *reader, uint32_t number, const struct store_object *head,
-               struct store_object *out)
-{
-    struct record record;
-    enum look look = decode(reader, number, &record);
-
-    if (look != LOOK_FOUND)
-        return look;
-    if (record.family != head->family || record.member == 0)
-        return LOOK_OTHER;
-    out->soft_purged = head->soft_purged;
-    out->labels = NULL;
-    out->labels_n = 0;
-    hand_out(reader, number, &record, out);
-    return LOOK_FOUND;
-}
-
-/* There may be two for a moment: one is written again. Of a head which is only pinned this may be
- * the first look in the section; to wait for the file ends it, so that comes first. */
 bool
 store_find_member(struct store_reader *reader, const struct store_object *head, uint8_t member,
                   struct store_object *out, bool *out_cold)
 {
-    const struct index *index = &reader->store->index;
-    struct index_probe probe;
-    uint32_t number;
-    enum err rc;
+    struct seeking seeking = {.head = head, .member = member};
+    struct store_cursor unused = {0};
+    enum err rc = ERR_NOT_FOUND;
 
     ASSERT(epoch_inside(&reader->slot) && member != 0 && head->member == 0);
-    *out_cold = false;
-    if (head->family == 0)
-        return false;
-    rc = renew_or_wait(reader);
-    if (UNLIKELY(rc != OK)) {
-        *out_cold = rc == ERR_AGAIN;
-        return false;
+    if (head->family != 0) {
+        seek(reader, &seeking);
+        rc = find(reader, &unused, &seeking, out);
     }
-    index_probe_begin(index, index_entry(index, head->slot)->hash, &probe);
-    while ((number = index_probe_next(&probe)) != INDEX_NONE) {
-        const struct index_entry *entry = index_entry(index, number);
-        enum look look;
-
-        if (entry->member != member || entry->variant != head->variant)
-            continue;
-        look = look_at_member(reader, number, head, out);
-        if (look == LOOK_FOUND)
-            return true;
-        *out_cold |= look == LOOK_COLD;
+    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) { /* only with a head that is pinned */
+        await_file(reader);
+        seek(reader, &seeking);
+        rc = find(reader, &unused, &seeking, out);
     }
-    return false;
+    *out_cold = rc == ERR_AGAIN;
+    return rc == OK;
 }
 
 /* The lowest number above `after` in the index; 0: none. */
@@ -613,8 +608,12 @@ static enum err
 find_span(struct store_reader *reader, const struct store_source *source,
           const struct record_span *span, struct slice *out)
 {
-    enum err rc = renew_or_wait(reader);
+    enum err rc = reader_renew(reader);
 
+    while (UNLIKELY(rc == ERR_AGAIN) && !reader->hurried) {
+        await_file(reader);
+        rc = reader_renew(reader);
+    }
     if (UNLIKELY(rc != OK))
         return rc;
     if (reader->hurried && !pages_have_key(reader, record_key(source->oid, span->piece)))

@@ -78,8 +78,8 @@ enum record_flag {
 
 struct record {
     uint16_t flags;
-    uint32_t group; /* whose share of the store it counts to (store_group); 0: none */
     uint8_t member; /* of a family; 0: an object of its own, or the head */
+    uint32_t group; /* whose share of the store it counts to (store_group); 0: none */
     uint64_t variant, birth, body_len;
     uint64_t family; /* 0: of none; a member has its head's */
     struct slice key, meta, head, tail;

@@ -15,6 +15,7 @@ struct options {
     struct slice mix;             /* "small" or "default" */
     uint64_t size_len;            /* of the store */
     uint64_t objects, tags, body; /* of fill */
+    uint64_t members;             /* of find */
     uint64_t laps, rounds;        /* of ingest; of purge-tag and restart */
     uint64_t touch_percent;       /* look-ups for each put of the feed */
     uint64_t seconds;             /* of latency's halves; the longest of ingest */
@@ -103,6 +104,8 @@ void feed_init(struct feed *feed, const struct stock *stock);
 void feed_fini(struct feed *feed); /* when all is done */
 void feed_body(struct feed *feed, const struct store_key *key, uint64_t body_len,
                const uint64_t *labels, size_t labels_n);
+void feed_record(struct feed *feed, const struct store_key *key, uint64_t body_len,
+                 const struct store_record *record);
 void feed_one(struct feed *feed); /* the next, of a size of the mix; and touches */
 void feed_wait(struct feed *feed);
 uint64_t feed_done_len(struct feed *feed); /* payload that is durable */
@@ -118,5 +121,6 @@ int bench_restart(const struct options *options);
 int bench_latency(const struct options *options);
 int bench_check(const struct options *options);
 int bench_cold(const struct options *options);
+int bench_find(const struct options *options);
 
 #endif

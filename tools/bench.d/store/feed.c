@@ -159,14 +159,9 @@ new_rest(struct feed *feed, uint64_t len)
 }
 
 void
-feed_body(struct feed *feed, const struct store_key *key, uint64_t body_len, const uint64_t *labels,
-          size_t labels_n)
+feed_record(struct feed *feed, const struct store_key *key, uint64_t body_len,
+            const struct store_record *record)
 {
-    static const char extra[EXTRA_LEN];
-    struct store_record record = {.meta = slice_of(extra, EXTRA_LEN / 2),
-                                  .head = slice_of(extra, EXTRA_LEN / 2),
-                                  .labels = labels,
-                                  .labels_n = labels_n};
     struct store_done done = take_room(feed, body_len + EXTRA_LEN);
     struct block *rest = new_rest(feed, body_len % BLOCK_FULL_LEN);
     struct store_put *put;
@@ -178,11 +173,24 @@ feed_body(struct feed *feed, const struct store_key *key, uint64_t body_len, con
         rc = store_put_block(put, feed->blocks[dice(&feed->dice) % ARRAY_LEN(feed->blocks)],
                              (struct store_done){NULL, NULL});
     if (rc == OK)
-        rc = store_put_end(put, &record, rest, done);
+        rc = store_put_end(put, record, rest, done);
     if (rc != OK)
         done.fn(done.arg, rc, 0);
     block_unref(&rest);
     store_put_release(&put);
+}
+
+void
+feed_body(struct feed *feed, const struct store_key *key, uint64_t body_len, const uint64_t *labels,
+          size_t labels_n)
+{
+    static const char extra[EXTRA_LEN];
+    struct store_record record = {.meta = slice_of(extra, EXTRA_LEN / 2),
+                                  .head = slice_of(extra, EXTRA_LEN / 2),
+                                  .labels = labels,
+                                  .labels_n = labels_n};
+
+    feed_record(feed, key, body_len, &record);
 }
 
 /* --- the mix --- */

@@ -25,6 +25,8 @@ static const char usage[] =
     "             --rounds 3, --cold; fill's options\n"
     "  cold       look-ups of what is on disk alone, by the threads that wait for the disk\n"
     "             fill's options\n"
+    "  find       CPU of a look-up: of heads, and of one of their members\n"
+    "             --members 3 (of each), --rounds 20, --objects, --body\n"
     "\n"
     "  --size 1GB      of the store; as in brink.conf, powers of two\n"
     "  --seconds 240   ingest: the longest\n";
@@ -42,6 +44,7 @@ static const struct {
     {"latency", bench_latency, 0, 5, 100000, 1ULL << 30},
     {"check", bench_check, 3, 0, 100000, 1ULL << 30},
     {"cold", bench_cold, 0, 0, 40000, 1ULL << 30},
+    {"find", bench_find, 20, 0, 20000, 1ULL << 30},
 };
 
 static uint64_t
@@ -57,24 +60,20 @@ number_of(const char *text)
 static void
 take_options(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {{"mix", required_argument, NULL, 'm'},
-                                          {"size", required_argument, NULL, 's'},
-                                          {"objects", required_argument, NULL, 'o'},
-                                          {"tags", required_argument, NULL, 't'},
-                                          {"body", required_argument, NULL, 'b'},
-                                          {"laps", required_argument, NULL, 'l'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"seconds", required_argument, NULL, 'S'},
-                                          {"touch", required_argument, NULL, 'T'},
-                                          {"cold", no_argument, NULL, 'c'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"mix", required_argument, NULL, 'm'},     {"size", required_argument, NULL, 's'},
+        {"objects", required_argument, NULL, 'o'}, {"tags", required_argument, NULL, 't'},
+        {"body", required_argument, NULL, 'b'},    {"members", required_argument, NULL, 'M'},
+        {"laps", required_argument, NULL, 'l'},    {"rounds", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 'S'}, {"touch", required_argument, NULL, 'T'},
+        {"cold", no_argument, NULL, 'c'},          {NULL, 0, NULL, 0}};
     struct {
         int letter;
         uint64_t *number;
-    } numbers[] = {{'s', &options->size_len}, {'o', &options->objects},
-                   {'t', &options->tags},     {'b', &options->body},
-                   {'l', &options->laps},     {'r', &options->rounds},
-                   {'S', &options->seconds},  {'T', &options->touch_percent}};
+    } numbers[] = {
+        {'s', &options->size_len}, {'o', &options->objects},       {'t', &options->tags},
+        {'b', &options->body},     {'l', &options->laps},          {'r', &options->rounds},
+        {'S', &options->seconds},  {'T', &options->touch_percent}, {'M', &options->members}};
     int letter;
 
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -94,8 +93,12 @@ take_options(int argc, char **argv, struct options *options)
 int
 main(int argc, char **argv)
 {
-    struct options options = {
-        .mix = SLICE("default"), .tags = 100000, .body = 1000, .laps = 8, .touch_percent = 50};
+    struct options options = {.mix = SLICE("default"),
+                              .tags = 100000,
+                              .body = 1000,
+                              .laps = 8,
+                              .touch_percent = 50,
+                              .members = 3};
 
     if (argc < 3 || strcmp(argv[1], "--help") == 0) {
         (void)fputs(usage, argc < 3 ? stderr : stdout);
