@@ -13,6 +13,16 @@ enum { PROXY_SCRATCH_MIN = 65536 };
 
 enum { PROXY_HOST_MAX = 128, PROXY_LOOP_ID_LEN = 16 };
 
+enum { REPRESENT_MEMO_MAX = 256 };
+
+/* Accept-Encoding of the request before, and what it says: proxy/represent.h. */
+struct represent_memo {
+    bool known;
+    struct coding_accept accept;
+    size_t len;
+    char text[REPRESENT_MEMO_MAX];
+};
+
 struct precompressed; /* proxy/precompressed.h */
 struct search_rules;  /* proxy/search_rules.h */
 struct unstorable;    /* keys whose responses were lately not storable: proxy/unstorable.h */
@@ -29,6 +39,7 @@ struct proxy_shared {
     _Atomic uint64_t nonces_n;
     atomic_uint *origins_in_use; /* of each of settings->origins: connections of all workers */
     struct buffers buffers;      /* of exchanges and tunnels */
+    struct coder_memory coders;  /* of bodies that are coded on their way out */
     struct variants *variants;   /* strong forms of stored bodies */
     struct watch_totals watch;
 };
@@ -59,6 +70,8 @@ struct proxy {
     char host[PROXY_HOST_MAX];
     size_t host_len;
     const struct site_settings *host_site;
+
+    struct represent_memo accept;
 };
 
 /* The worker's read section: begun when first needed, ended by whoever the loop called. Nothing of

@@ -3,6 +3,7 @@
 #ifndef BRINK_PROXY_DELIVER_H
 #define BRINK_PROXY_DELIVER_H
 
+#include "proxy/deliver_code.h"
 #include "proxy/slices.h"
 #include "proxy/warming.h"
 
@@ -30,9 +31,11 @@ struct deliver {
     struct store_pin pin;
     struct fill_reader *reader; /* DELIVER_FILL: ours from deliver_fill on */
     struct slices *slices;      /* DELIVER_SLICES: the caller's */
+    struct deliver_code *code;  /* what the source's bytes go through; NULL: they go as they are */
     struct warming warming;     /* pages are on their way from disk */
     unsigned cold_n;            /* times in a row that what comes next was not in memory */
     void (*on_more)(void *arg); /* after DELIVER_WAIT: try again */
+    void (*on_bad)(void *arg, enum err rc); /* of `code` */
     void *arg;
 };
 
@@ -62,6 +65,13 @@ void deliver_slices(struct deliver *deliver, struct slices *slices, uint64_t fir
  * a fill that is not stored, later parts must lie behind earlier ones. */
 void deliver_parts(struct deliver *deliver, const struct deliver_part *parts, size_t parts_n);
 
+/* The source that was set just now, but for slices, and that whole: its bytes go through `code`,
+ * which was made for this deliver and is its own from now on. `on_bad`: they are malformed
+ * (ERR_CODING) or decode to more than they may (ERR_CODING_BOMB), so the source should be
+ * forgotten; DELIVER_FAILED follows. */
+void deliver_coded(struct deliver *deliver, struct deliver_code *code,
+                   void (*on_bad)(void *arg, enum err rc));
+
 /* Of a stored object that was set just now, are the bytes right that come first? When not, the
  * deliver is as if nothing had been set. */
 enum deliver_start {
@@ -84,6 +94,15 @@ enum deliver_next {
 enum deliver_next deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov,
                                size_t *out_n, uint64_t *out_len);
 void deliver_sent(struct deliver *deliver, uint64_t n); /* of what deliver_next gave; may be 0 */
+
+/* --- for src/proxy/deliver*.c alone: the same before `code`, and behind it --- */
+
+enum deliver_next deliver_next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov,
+                                     size_t *out_n, uint64_t *out_len);
+void deliver_sent_plain(struct deliver *deliver, uint64_t n);
+enum deliver_next deliver_next_coded(struct deliver *deliver, uint64_t len_max, struct iovec *iov,
+                                     size_t *out_n, uint64_t *out_len);
+void deliver_sent_coded(struct deliver *deliver, uint64_t n);
 
 /* The callback ends and not all is sent: keep the object. False: it has gone. */
 MUST_USE bool deliver_hold(struct deliver *deliver);

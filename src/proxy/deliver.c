@@ -14,6 +14,7 @@ void
 deliver_fini(struct deliver *deliver)
 {
     warming_end(&deliver->warming);
+    deliver_code_free(&deliver->code);
     fill_leave(&deliver->reader);
     if (deliver->pin.store != NULL)
         store_unpin(&deliver->pin);
@@ -351,8 +352,8 @@ next_with_lead(struct deliver *deliver, uint64_t len_max, struct iovec *iov, siz
 }
 
 enum deliver_next
-deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
-             uint64_t *out_len)
+deliver_next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+                   uint64_t *out_len)
 {
     enum deliver_next next;
 
@@ -372,8 +373,17 @@ deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_
     return next;
 }
 
+enum deliver_next
+deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+             uint64_t *out_len)
+{
+    return LIKELY(deliver->code == NULL)
+               ? deliver_next_plain(deliver, len_max, iov, out_n, out_len)
+               : deliver_next_coded(deliver, len_max, iov, out_n, out_len);
+}
+
 void
-deliver_sent(struct deliver *deliver, uint64_t n)
+deliver_sent_plain(struct deliver *deliver, uint64_t n)
 {
     uint64_t of_lead = n < deliver->lead.len ? n : deliver->lead.len;
 
@@ -383,6 +393,15 @@ deliver_sent(struct deliver *deliver, uint64_t n)
         fill_sent(deliver->reader, n - of_lead);
     else if (deliver->source == DELIVER_SLICES)
         slices_sent(deliver->slices, n - of_lead);
+}
+
+void
+deliver_sent(struct deliver *deliver, uint64_t n)
+{
+    if (LIKELY(deliver->code == NULL))
+        deliver_sent_plain(deliver, n);
+    else
+        deliver_sent_coded(deliver, n);
 }
 
 bool

@@ -47,6 +47,7 @@ proxy_shared_new(struct store *store, const struct proxy_settings *settings,
     shared->store = store;
     shared->settings = settings;
     shared->buffers.max = settings->exchange_memory_len;
+    shared->coders.max_len = settings->coder_memory_len;
     rc =
         fill_table_new(store, settings->fill_window_len, settings->fill_memory_len, &shared->fills);
     if (rc == OK)
@@ -91,6 +92,7 @@ proxy_shared_free(struct proxy_shared **slot)
     unstorable_free(&shared->unsliceable);
     search_rules_free(&shared->search);
     variants_free(&shared->variants);
+    coder_memory_fini(&shared->coders);
     mem_free(shared->origins_in_use);
     watch_totals_fini(&shared->watch);
     mem_free(shared);
