@@ -34,13 +34,14 @@ struct feed {
     enum cache_reason reason;
     bool body_whole;     /* of the request */
     uint64_t request_ms; /* when it was sent: loop_now_ms */
+    bool asked_ours;     /* with the site's Accept-Encoding, not the client's */
     struct asked asked;
 
     /* the stored object under validation, or that a HEAD may update */
     bool validating, updating, confirmed;
     struct store_put *since; /* of a POST: its birth tells what was purged since it was sent */
     bool stale_is_fresh;     /* by its lifetime: only this client wanted it asked about */
-    uint64_t stale_oid, stale_body_len, stale_variant;
+    uint64_t stale_oid, stale_body_len, stale_variant, stale_family;
     struct slice stale_head;
     struct cache_object stale;
     struct store_pin pin;

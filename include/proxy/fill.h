@@ -21,9 +21,11 @@
 #include "net/loop.h"
 #include "storage/store.h"
 
+struct coding_settings;
 struct fill;
 struct fill_table;
 struct fill_reader;
+struct variants;
 
 enum fill_state { FILL_WAITING, FILL_BODY, FILL_DONE, FILL_FAILED };
 
@@ -33,6 +35,7 @@ struct fill_head {
     struct slice own;  /* for who began the fetch, when others must not see all; or empty */
     struct cache_object object; /* meaningful for all but `pass` responses */
     uint64_t variant;
+    uint64_t family; /* that its other codings are stored under; 0: it has none */
     const uint64_t *labels;
     size_t labels_n;
     bool has_length;
@@ -113,6 +116,15 @@ bool fill_is_shared(struct fill *fill); /* by more than one */
 /* The same as fill_fail, unless somebody reads it: then false, and it is as it was. */
 bool fill_fail_unread(struct fill *fill, enum err rc, const char *why);
 void fill_note_status(struct fill *fill, unsigned status); /* of the answer it fails for */
+
+/* Who read it found that its bytes are not what they say they are: it is not stored, and nobody
+ * joins it any more. False: it is stored already, or is a stored object. */
+bool fill_spoil(struct fill *fill);
+
+/* A reader got it in a coding that was made for him alone: once it is stored, the strong form is
+ * wanted (variants_want). Harmless when it is not to be stored. */
+void fill_want(struct fill *fill, struct variants *variants, const struct coding_settings *settings,
+               enum http_coding coding);
 
 /* After a 304: the published head's body_pin names the body; the store's record gets the new head.
  */

@@ -62,6 +62,10 @@ struct fill {
     struct store_put *put; /* kept after its end or refusal while what it holds may be read */
     bool storing;          /* it goes, or has gone, to the store whole */
     bool settled;          /* the store has said what became of it */
+    bool moved;            /* it goes to the store under another key */
+    unsigned wanted;       /* codings that were asked for, as bits; fill_want.c */
+    struct variants *variants;
+    const struct coding_settings *coding;
     uint64_t stored_oid, stored_len; /* what could be read there when the put was released */
 
     /* the feeder's, on its loop; the wake also under the lock */
@@ -86,6 +90,8 @@ void fill_drop_block(struct fill *fill, size_t i);
 void fill_on_room_timer(struct loop_timer *timer);
 void fill_wake_feeder(struct fill *fill);          /* it waits for room, or goes on for nobody */
 uint64_t fill_stored_len(const struct fill *fill); /* what can be read from the store */
+
+void fill_tell_wanted(struct fill *fill); /* it is stored; without the lock: fill_want.c */
 
 /* --- fill_memory.c --- */
 

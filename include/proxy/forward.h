@@ -18,8 +18,15 @@ struct forward_plan {
     struct slice conditions;       /* our own If-None-Match and If-Modified-Since lines, or empty */
     const char *const *key_fields; /* of the site: these go on, whatever they are */
     size_t key_fields_n;
-    bool as_it_came; /* the site is passed whole: what steers goes on too */
+    const char *accept_encoding; /* instead of the client's; NULL: the client's */
+    bool translate_tags;         /* tags that brink made: those that they are made of go along */
+    bool as_it_came;             /* the site is passed whole: what steers goes on too */
 };
+
+/* The Accept-Encoding that goes out instead of the client's, so that it does not split the cache;
+ * for what may be stored. NULL: the client's, which the site then has in its key, or in Vary. */
+struct site_settings;
+const char *forward_accept_encoding(const struct site_settings *site);
 
 /* Left out: hop-by-hop and nominated fields, Expect (answered here), framing (written anew), the
  * fields that only brink writes (http/tokens.def) and those by which a client could steer the

@@ -325,6 +325,7 @@ remember_stale(struct feed *feed, const struct store_object *stale)
     feed->stale_oid = stale->oid;
     feed->stale_body_len = partial_whole_len(&feed->stale, stale->body_len);
     feed->stale_variant = stale->variant;
+    feed->stale_family = stale->family;
     feed->stale_is_fresh = !stale->soft_purged && fresh_ttl_s(&feed->stale, loop_wall_s()) > 0;
     /* One that is going cannot be confirmed: the whole is fetched. */
     pinned = store_pin(proxy_read(feed->proxy), stale, &feed->pin);
@@ -354,6 +355,14 @@ append_body(struct feed *feed, struct slice *head)
     return OK;
 }
 
+/* What may be stored is asked for as the site says; so is what may change something stored, for it
+ * must speak of the same representation (RFC 9111 section 4.3.5). */
+static const char *
+accept_encoding(const struct feed *feed)
+{
+    return feed->pass && !feed->updating ? NULL : forward_accept_encoding(feed->site);
+}
+
 static enum err
 start_fetch(struct feed *feed)
 {
@@ -379,6 +388,9 @@ start_fetch(struct feed *feed)
         .for_store = !feed->pass,
         .key_fields = feed->site->key_fields,
         .key_fields_n = feed->site->key_fields_n,
+        .accept_encoding = accept_encoding(feed),
+        .translate_tags =
+            feed->site->coding.variant.codings_n > 0 || feed->site->coding.variant.decode,
         .as_it_came = feed->site->pass,
         .upgrade = feed->upgrade,
     };
@@ -389,6 +401,7 @@ start_fetch(struct feed *feed)
         .upgrade = feed->upgrade};
     enum err rc = OK;
 
+    feed->asked_ours = plan.accept_encoding != NULL;
     if (feed->validating)
         rc = validate_conditions(&feed->arena, &feed->stale, &plan.conditions);
     if (rc == OK)

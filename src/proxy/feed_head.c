@@ -33,11 +33,13 @@ find_length(const struct feed *feed, const struct http_response *response, struc
         head->has_length = response->framing == FRAMING_NONE;
 }
 
-/* Did the request say which codings the site wants, rather than which its client does? */
-static bool
-asked_ours(const struct feed *feed)
+/* Which codings it may be sent in. */
+static void
+judge_coding(const struct feed *feed, const struct http_fields *fields, struct fill_head *head)
 {
-    return !feed->pass && feed->site->coding.accept != NULL;
+    struct variant_subject subject = {fields, head->has_length, head->length};
+
+    variant_judge(&feed->site->coding.variant, &feed->site->cache, &subject, &head->object);
 }
 
 static unsigned
@@ -45,7 +47,7 @@ how_it_varies(const struct feed *feed, const struct http_response *response,
               const struct fill_head *head)
 {
     const struct cache_settings *settings = &feed->site->cache;
-    bool ours = variant_owns_encoding(settings, asked_ours(feed), &response->fields, &head->object);
+    bool ours = variant_owns_encoding(settings, feed->asked_ours, &response->fields, &head->object);
 
     return (settings->vary_normalise ? CACHE_VARY_NORMALISE : 0U) |
            (ours ? CACHE_VARY_OWN_ENCODING : 0U);
@@ -144,6 +146,18 @@ is_wanted_again(const struct feed *feed)
     return seen || fill_is_shared(feed->fill);
 }
 
+/* Slices are sent as they came, so a body that must be decoded for some is never cut into them; one
+ * that could be coded is, and then goes out as it is. */
+static bool
+may_be_sliced(const struct feed *feed, const struct http_response *response,
+              const struct fill_head *head, bool too_large)
+{
+    return !feed->pass && !feed->unsliced && (head->object.flags & CACHE_CODED) == 0 &&
+           partial_suits(response, &head->object, too_large) &&
+           !unstorable_is(feed->proxy->shared->unsliceable, &fill_key(feed->fill)->hash,
+                          loop_now_ms());
+}
+
 /* A body of this length may be too large for one object, or to be waited for. RFC 9111 section 3.3.
  */
 static void
@@ -154,9 +168,9 @@ judge_length(struct feed *feed, const struct http_response *response, struct fil
     uint64_t above_len = feed->site->slice_above_len;
     bool too_large = head->length > object_max_len; /* then a try costs less than doing without */
 
-    if (above_len != 0 && (head->length > above_len || too_large) && !feed->pass &&
-        !feed->unsliced && partial_suits(response, &head->object, too_large) &&
-        !unstorable_is(shared->unsliceable, &fill_key(feed->fill)->hash, loop_now_ms())) {
+    if (above_len != 0 && (head->length > above_len || too_large) &&
+        may_be_sliced(feed, response, head, too_large)) {
+        head->object.flags &= (uint16_t)~CACHE_CODABLE;
         partial_begin(&head->object, head->length, feed->site->slice_len, object_max_len,
                       proxy_nonce(shared));
         STAT_INC(partial_objects);
@@ -184,22 +198,28 @@ feed_describe(struct feed *feed, const struct http_response *response, struct fi
     enum err rc = OK;
 
     *head = (struct fill_head){.fwd_status = response->status};
+    find_length(feed, response, head);
     head->reason = admit(feed, response, now_s, &head->object);
-    if (head->reason == REASON_STORED)
+    if (head->reason == REASON_STORED) {
+        judge_coding(feed, &response->fields, head);
         rc = add_secondary_keys(feed, response, head);
+    }
     if (rc == OK && head->reason == REASON_STORED && was_purged(feed, head))
         head->reason = REASON_PURGED_MEANWHILE;
     if (rc == OK && head->reason == REASON_STORED && !is_wanted_again(feed))
         head->reason = REASON_FIRST_REQUEST;
-    if (head->reason != REASON_STORED)
+    if (head->reason != REASON_STORED) {
         fresh_describe_unstored(response, now_s, &head->object);
-    find_length(feed, response, head);
+        judge_coding(feed, &response->fields, head);
+    }
     if (head->reason == REASON_STORED && head->has_length)
         judge_length(feed, response, head);
     if (!feed->pass && rc == OK)
         note_storability(feed, head->reason);
     if (rc == OK && !feed->pass && head->reason == REASON_STORED)
         rc = feed_place(feed, response, head);
+    if (head->reason == REASON_STORED && variant_varies(&head->object))
+        head->family = proxy_nonce(feed->proxy->shared);
     if (rc == OK)
         rc = validate_build_head(&feed->arena, response, now_s, feed->proxy->settings->keep_tags,
                                  &head->object, &head->text);
@@ -229,6 +249,18 @@ spare_stored(struct fill_head *head)
     cache_reason_count(head->reason);
 }
 
+/* What it may be sent in from now on. What was stored without a family can have no members, so it
+ * would be coded for each client anew; a partial object goes out as it is. */
+static void
+judge_coding_anew(const struct feed *feed, const struct http_fields *merged, struct fill_head *head)
+{
+    judge_coding(feed, merged, head);
+    if (head->family == 0)
+        head->object.flags &= (uint16_t)~CACHE_CODABLE;
+    if (head->object.flags & CACHE_PARTIAL)
+        head->object.flags &= (uint16_t) ~(CACHE_CODABLE | CACHE_CODED);
+}
+
 /* The stored head with the new fields, the stored body as it is. *out_storable: with these it may
  * stay stored. */
 static enum err
@@ -243,6 +275,7 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
     *head = (struct fill_head){
         .object = feed->stale,
         .variant = feed->stale_variant,
+        .family = feed->stale_family,
         .has_length = true,
         .length = feed->stale_body_len,
         .reason = REASON_STORED,
@@ -250,12 +283,13 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
     };
     rc = validate_merge_fields(&feed->arena, feed->stale_head, &feed->stale, response, now_s,
                                &merged);
-    if (rc == OK)
+    if (rc == OK) {
         *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged.fields,
                                      sent_s(feed, now_s), now_s, &head->object) &&
                         feed_keeps_place(feed, &merged.fields, head);
-    if (rc == OK)
+        judge_coding_anew(feed, &merged.fields, head);
         rc = validate_merge_head(&feed->arena, &merged, &head->object, &head->text);
+    }
     if (rc == OK)
         rc = cache_labels_update(&feed->arena, feed->host, &merged.fields, feed->stale.tags,
                                  &labels);

@@ -112,6 +112,7 @@ fill_store_as(struct fill *fill, const struct store_key *key, const struct fill_
     if (!purged) {
         store_put_release(&fill->put);
         fill->put = put;
+        fill->moved = true;
     }
     (void)pthread_mutex_unlock(&fill->lock);
     if (purged)
@@ -395,6 +396,8 @@ on_stored(void *arg, enum err rc, uint64_t n)
     fill->settled = true;
     wake_readers(fill);
     (void)pthread_mutex_unlock(&fill->lock);
+    if (rc == OK)
+        fill_tell_wanted(fill);
     fill_unref(&fill);
 }
 
@@ -405,6 +408,7 @@ commit_record(struct fill *fill, struct block *rest, uint64_t update_oid) /* loc
     const struct fill_head *head = fill->head;
     struct store_record record = {
         .variant = head->variant,
+        .family = head->family,
         .head = head->text,
         .labels = head->labels,
         .labels_n = head->labels_n,
@@ -493,6 +497,21 @@ fill_fail(struct fill *fill, enum err rc, const char *why)
     (void)pthread_mutex_lock(&fill->lock);
     fail(fill, rc, why);
     (void)pthread_mutex_unlock(&fill->lock);
+}
+
+bool
+fill_spoil(struct fill *fill)
+{
+    bool stored;
+
+    ASSERT_TAG(fill, FILL_TAG);
+    (void)pthread_mutex_lock(&fill->lock);
+    stored = fill->storing && fill->state == FILL_DONE;
+    if (fill->storing && !stored)
+        set_fate(fill, REASON_INCOMPLETE);
+    (void)pthread_mutex_unlock(&fill->lock);
+    fill_delist(fill);
+    return !stored;
 }
 
 bool

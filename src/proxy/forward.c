@@ -2,7 +2,9 @@
 #include "proxy/forward.h"
 
 #include "cache/fresh.h"
+#include "cache/variant.h"
 #include "http/steering.h"
+#include "proxy/proxy.h"
 
 enum { FORWARD_HEAD_HINT = 1024 };
 
@@ -74,6 +76,8 @@ goes_on(const struct http_field *field, const struct forward_plan *plan)
         return false;
     if (is_key_field(plan, field->name))
         return true;
+    if (plan->accept_encoding != NULL && field->token == HTTP_ACCEPT_ENCODING)
+        return false;
     if (plan->as_it_came)
         return !reads_as_ours(field->name);
     if (field->token != HTTP_UNKNOWN)
@@ -162,19 +166,58 @@ put_framing(struct http_out *out, const struct http_request *request)
         http_out_field_u64(out, "Content-Length", request->content_length);
 }
 
+/* RFC 9110 section 13.1: the origin knows its own tags alone. Not If-Match beside a range: those
+ * are bytes of the one representation that is named. */
+static bool
+is_translated(const struct forward_plan *plan, const struct http_field *field)
+{
+    return plan->translate_tags && (field->token == HTTP_IF_NONE_MATCH ||
+                                    (field->token == HTTP_IF_MATCH &&
+                                     !http_fields_has(&plan->request->fields, HTTP_RANGE)));
+}
+
+static void
+put_fields(struct http_out *out, struct arena *arena, const struct forward_plan *plan)
+{
+    const struct http_fields *fields = &plan->request->fields;
+
+    for (unsigned i = 0; i < fields->n && out->rc == OK; i++) {
+        const struct http_field *field = &fields->items[i];
+        struct slice value = field->value;
+
+        if (!goes_on(field, plan))
+            continue;
+        if (is_translated(plan, field))
+            out->rc = variant_translate(arena, value, &value);
+        http_out_field(out, field->name, value);
+    }
+    if (plan->accept_encoding != NULL)
+        http_out_field_str(out, "Accept-Encoding", plan->accept_encoding);
+}
+
+const char *
+forward_accept_encoding(const struct site_settings *site)
+{
+    const struct coding_settings *coding = &site->coding;
+
+    if (coding->variant.codings_n == 0 && !coding->variant.decode)
+        return NULL;
+    for (size_t i = 0; i < site->key_fields_n; i++)
+        if (slice_is(slice_from_str(site->key_fields[i]), "accept-encoding"))
+            return NULL;
+    return coding->accept;
+}
+
 enum err
 forward_head(struct arena *arena, const struct forward_plan *plan, struct slice *out_head)
 {
-    const struct http_fields *fields = &plan->request->fields;
     struct http_out out;
 
     http_out_init(&out, arena, FORWARD_HEAD_HINT);
     put_request_line(&out, plan->request);
     http_out_field(&out, SLICE("Host"),
                    plan->host_header != NULL ? slice_from_str(plan->host_header) : plan->host);
-    for (unsigned i = 0; i < fields->n; i++)
-        if (goes_on(&fields->items[i], plan))
-            http_out_field(&out, fields->items[i].name, fields->items[i].value);
+    put_fields(&out, arena, plan);
     http_out_text(&out, plan->conditions);
     put_max_forwards(&out, plan->request);
     put_hop_fields(&out, plan);

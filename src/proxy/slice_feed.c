@@ -280,6 +280,7 @@ start_fetch(struct slice_feed *feed, const struct slice_plan *plan)
         .for_store = true,
         .key_fields = plan->site->key_fields,
         .key_fields_n = plan->site->key_fields_n,
+        .accept_encoding = forward_accept_encoding(plan->site), /* as the whole was asked for */
     };
     struct fetch_request request = {.method = METHOD_GET, .body_framing = FRAMING_NONE};
     uint64_t first = partial_slice_first(&feed->master, feed->number);

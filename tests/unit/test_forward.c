@@ -14,8 +14,8 @@ static const struct h1_limits limits = {.line_max = 4096, .head_max = 16384, .fi
 
 /* How a site differs from one that caches and has no fields in its key. */
 struct how {
-    bool passed, as_it_came;
-    const char *conditions; /* NULL: none */
+    bool passed, as_it_came, translates;
+    const char *conditions, *accept; /* NULL: none */
     const char *key_fields[3];
 };
 
@@ -35,6 +35,8 @@ forward_to(struct arena *arena, const struct http_request *request, struct slice
         .for_store = !how->passed,
         .conditions = how->conditions == NULL ? SLICE_NONE : slice_from_str(how->conditions),
         .key_fields = how->key_fields,
+        .accept_encoding = how->accept,
+        .translate_tags = how->translates,
         .as_it_came = how->as_it_came,
     };
 
@@ -111,6 +113,26 @@ heads_are_written_anew(void **state)
              "Forwarded: for=1\r\nX-Forwarded-Port: 1\r\n\r\n",
          {.passed = true, .as_it_came = true},
          GET "X-Original-URL: /a\r\nForwarded: for=1\r\nX-Forwarded-Port: 1\r\n" OURS "\r\n"},
+        {"Accept-Encoding is the site's, not the client's",
+         GET "Accept-Encoding: gzip\r\naccept-encoding: br\r\nAccept: */*\r\n\r\n",
+         {.accept = "identity"},
+         GET "Accept: */*\r\nAccept-Encoding: identity\r\n" OURS "\r\n"},
+        {"or the client's",
+         GET "Accept-Encoding: gzip\r\n\r\n",
+         {0},
+         GET "Accept-Encoding: gzip\r\n" OURS "\r\n"},
+        {"RFC 9110 section 13.1.2: behind our tags, those that the origin knows",
+         GET "If-None-Match: W/\"a~br\"\r\n\r\n",
+         {.passed = true, .translates = true},
+         GET "If-None-Match: W/\"a~br\", \"a\"\r\n" OURS "\r\n"},
+        {"RFC 9110 section 13.1.1: not beside a range, which is of the one representation",
+         GET "If-Match: \"a~br.AAAAAAAAAAA\"\r\nRange: bytes=0-1\r\n\r\n",
+         {.passed = true, .translates = true},
+         GET "If-Match: \"a~br.AAAAAAAAAAA\"\r\nRange: bytes=0-1\r\n" OURS "\r\n"},
+        {"nor where no coding is ours",
+         GET "If-None-Match: W/\"a~br\"\r\n\r\n",
+         {.passed = true},
+         GET "If-None-Match: W/\"a~br\"\r\n" OURS "\r\n"},
         {"credentials, cookies and preferences are the origin's business",
          GET "Authorization: Basic eA==\r\nCookie: a=b\r\nAccept-Language: de\r\n"
              "User-Agent: x\r\n\r\n",
