@@ -18,11 +18,20 @@ struct reply_source {
     const struct store_pin *pin;       /* here, or ... */
     struct slices *slices;             /* here, or, all NULL, in the request's fill */
     bool evaluate;                     /* conditions and ranges are ours to answer */
+    bool named;                        /* If-Range was looked at: it names this one */
+    uint64_t variant, family;          /* of what is stored, or will be; family 0: it has none */
 };
 
-/* Fills req->reply, req->deliver and req->extra. False: the stored object is just going. */
-MUST_USE bool reply_from(struct request *req, const struct reply_source *source,
-                         const struct cache_status *status);
+enum reply_made {
+    REPLY_MADE,
+    REPLY_GONE,   /* the stored object is just going */
+    REPLY_COLD,   /* a record has to be brought into memory first: store_warm_find of the key */
+    REPLY_REFUSED /* represent.h alone */
+};
+
+/* Fills req->reply, req->deliver and req->extra. REPLY_GONE only of what is stored. */
+MUST_USE enum reply_made reply_from(struct request *req, const struct reply_source *source,
+                                    const struct cache_status *status);
 
 /* --- reply_range.c: heads and parts of a 206 --- */
 

@@ -16,6 +16,7 @@
 
 #include "cache/lookup.h"
 #include "cache/status.h"
+#include "cache/variant.h"
 #include "http/cachectl.h"
 #include "proxy/core.h"
 #include "proxy/deliver.h"
@@ -64,7 +65,7 @@ struct reply {
     bool close; /* the connection must not be kept */
 };
 
-enum { REQUEST_EXTRA_MAX = 1024 };
+enum { REQUEST_EXTRA_MAX = 1024 + VARIANT_LINES_MAX };
 
 /* The content of a QUERY, as far as it was collected. */
 struct request_query {
@@ -125,6 +126,8 @@ struct request {
     struct warming warming;   /* LOOKUP waits for pages to come from disk */
     unsigned cold_n;          /* times in this state that they were not in memory */
     struct deliver_cold cold; /* what is waited for, of a body */
+    bool cold_member;         /* ... or whether there is a member */
+    bool of_member;           /* the reply is one */
 
     struct reply reply;
     struct deliver deliver; /* from here on written before it is read, so not cleared for reuse */

@@ -52,9 +52,10 @@ void request_send_hints(struct request *req); /* when it waits now; may end the 
 
 /* --- request_lookup.c --- */
 
-/* Of the reply that was made just now, is the body's beginning right? When not, there is no reply;
- * when it is cold, wait for it, and make the reply anew. */
-enum deliver_start request_check_start(struct request *req);
+/* Make the reply (reply_from): is there one, and the body's beginning right? When not, there is no
+ * reply; when something is cold, wait for it, and make the reply anew. */
+enum deliver_start request_start_reply(struct request *req, const struct reply_source *source,
+                                       const struct cache_status *status);
 enum step request_await_body(struct request *req);
 
 void request_leave_fill(struct request *req);          /* it is no reader any more */

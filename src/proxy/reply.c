@@ -7,10 +7,11 @@
 #include "base/stats.h"
 #include "cache/validate.h"
 #include "http/field.h"
+#include "proxy/represent.h"
 
 enum { NODE_MAX = 96 }; /* as in Cache-Status: a longer name is cut */
-static_assert(17 + 11 + NODE_MAX + CACHE_STATUS_MAX + 128 <= REQUEST_EXTRA_MAX,
-              "Age, Via, Cache-Status and the carrier's framing fit");
+static_assert(17 + 11 + NODE_MAX + CACHE_STATUS_MAX + VARIANT_LINES_MAX + 128 <= REQUEST_EXTRA_MAX,
+              "Age, Via, Cache-Status, a representation's lines and the carrier's framing fit");
 
 void
 reply_put(struct request *req, struct slice text)
@@ -140,6 +141,8 @@ reply_unsatisfiable(struct request *req, uint64_t length)
     reply_local(req, 416, "text/plain", fields, SLICE("the range lies outside of this resource\n"));
 }
 
+/* `etag`: of the representation that the client has, or would have got (RFC 9110 section 15.4.5);
+ * empty: the stored one's. */
 static void
 reply_not_modified(struct request *req, const struct reply_source *source, struct slice etag)
 {
@@ -194,10 +197,12 @@ can_be_parted(struct request *req, const struct reply_source *source, const stru
 static bool
 reply_ranges(struct request *req, const struct reply_source *source)
 {
+    unsigned most = req->proxy->settings->ranges_max;
     struct range_set set;
 
-    switch (range_resolve(&req->http, source->object, source->length, req->now_s,
-                          req->proxy->settings->ranges_max, &set)) {
+    switch (source->named ? range_parts(&req->http, source->object, source->length, most, &set)
+                          : range_resolve(&req->http, source->object, source->length, req->now_s,
+                                          most, &set)) {
     case RANGE_PART:
         if (set.n == 1)
             return reply_part(req, source, &set.parts[0]);
@@ -215,25 +220,151 @@ reply_ranges(struct request *req, const struct reply_source *source)
     UNREACHABLE();
 }
 
-bool
+/* The representation that was chosen is the stored one, or the object has no other. */
+static enum reply_made
+reply_plain(struct request *req, const struct reply_source *source)
+{
+    bool part =
+        source->evaluate && source->has_length && http_fields_has(&req->http.fields, HTTP_RANGE);
+
+    return (part ? reply_ranges(req, source) : reply_whole(req, source)) ? REPLY_MADE : REPLY_GONE;
+}
+
+/* --- objects with several representations --- */
+
+/* Made on its way out, so nobody knows how long it will be. */
+static enum reply_made
+reply_quick(struct request *req, const struct reply_source *source,
+            struct representation *representation)
+{
+    reply_put(req, representation->own);
+    set_reply(req, source->object->status, variant_shared_lines(source->object, source->head),
+              false, 0);
+    if (!take_body(req, source, 0, source->length)) {
+        deliver_code_free(&representation->code);
+        return REPLY_GONE;
+    }
+    if (representation->code != NULL)
+        deliver_coded(&req->deliver, representation->code, represent_on_bad);
+    return REPLY_MADE;
+}
+
+/* A body of its own. */
+static enum reply_made
+reply_member(struct request *req, const struct reply_source *source,
+             const struct representation *representation)
+{
+    struct cache_object object = *source->object;
+    struct reply_source member = *source;
+    size_t extra_len = req->extra_len;
+    enum reply_made made;
+
+    object.own_len = 0;
+    member.head = variant_shared_lines(source->object, source->head);
+    member.object = &object;
+    member.has_length = true;
+    member.length = representation->member.body_len;
+    member.stored = &representation->member;
+    member.pin = NULL;
+    member.evaluate = source->evaluate && representation->ranges;
+    member.named = true;
+    reply_put(req, representation->own);
+    made = reply_plain(req, &member);
+    req->of_member = made == REPLY_MADE;
+    if (!req->of_member || (req->reply.status != 206 && req->reply.status != object.status))
+        req->extra_len = extra_len; /* an answer of ours: 416 */
+    return made;
+}
+
+/* There is no memory to make the only thing that the client takes. */
+static enum reply_made
+reply_refused(struct request *req)
+{
+    fill_leave(&req->reader);
+    reply_local(req, 503, "text/plain", SLICE("Retry-After: 1\r\n"), /* RFC 9110 15.6.4 */
+                SLICE("no memory to encode or decode this response at the moment\n"));
+    return REPLY_MADE;
+}
+
+static enum reply_made
+send_representation(struct request *req, const struct reply_source *source,
+                    struct representation *representation)
+{
+    enum reply_made made = REPLY_GONE;
+
+    if (representation->form == REPRESENT_MEMBER) {
+        made = reply_member(req, source, representation);
+        if (made == REPLY_GONE) {
+            made = represent_without_member(req, source, representation);
+            if (made != REPLY_MADE)
+                return made;
+            made = REPLY_GONE;
+        }
+    }
+    if (representation->form == REPRESENT_QUICK)
+        made = reply_quick(req, source, representation);
+    else if (representation->form == REPRESENT_STORED)
+        made = reply_plain(req, source);
+    if (made == REPLY_MADE)
+        represent_note(req, source, representation);
+    return made;
+}
+
+static enum reply_made
+reply_variant(struct request *req, const struct reply_source *source)
+{
+    struct slice etag = SLICE_NONE;
+    bool unmodified = source->evaluate && validate_request(&req->http, source->object, req->now_s,
+                                                           &etag) == VALIDATE_NOT_MODIFIED;
+    struct representation representation;
+    enum reply_made made;
+
+    if (unmodified && etag.len > 0) {
+        reply_not_modified(req, source, etag);
+        return REPLY_MADE;
+    }
+    made = represent_reply(req, source, !unmodified && !has_no_body(req, source->object->status),
+                           &representation);
+    if (made == REPLY_MADE && unmodified)
+        reply_not_modified(req, source, variant_lines_etag(representation.own));
+    else if (made == REPLY_MADE)
+        made = send_representation(req, source, &representation);
+    return made == REPLY_REFUSED ? reply_refused(req) : made;
+}
+
+/* The origin's own 304, to a condition that we may have translated: the tag that the client sent is
+ * what it has, not the one that this was made of. RFC 9110 section 15.4.5. */
+static enum reply_made
+reply_passed_304(struct request *req, const struct reply_source *source)
+{
+    struct slice etag;
+
+    if (!variant_none_match(&req->http.fields, source->object, &etag) ||
+        slice_equal(etag, source->object->etag))
+        return reply_plain(req, source);
+    reply_put(req, SLICE("Vary: Accept-Encoding\r\n")); /* as the response does that has this tag */
+    reply_not_modified(req, source, etag);
+    return REPLY_MADE;
+}
+
+enum reply_made
 reply_from(struct request *req, const struct reply_source *source,
            const struct cache_status *status)
 {
     struct slice etag;
 
     put_our_fields(req, source->object, status);
-    if (source->evaluate) {
-        switch (validate_request(&req->http, source->object, req->now_s, &etag)) {
-        case VALIDATE_NOT_MODIFIED:
-            reply_not_modified(req, source, etag);
-            return true;
-        case VALIDATE_SEND:
-            break;
-        }
-        if (source->has_length && http_fields_has(&req->http.fields, HTTP_RANGE))
-            return reply_ranges(req, source);
+    req->of_member = false;
+    if (variant_varies(source->object))
+        return reply_variant(req, source);
+    if (UNLIKELY(source->object->status == 304) && !source->evaluate)
+        return reply_passed_304(req, source);
+    if (source->evaluate &&
+        validate_request(&req->http, source->object, req->now_s, &etag) == VALIDATE_NOT_MODIFIED) {
+        reply_not_modified(req, source, etag);
+        return REPLY_MADE;
     }
-    return reply_whole(req, source);
+    return reply_plain(req, source);
 }
 
 void

@@ -138,6 +138,8 @@ reply_from_fill(struct request *req, const struct fill_head *head)
         .pin = is_confirmed(head) ? &head->body_pin : NULL,
         .evaluate = (req->kind == LOOKUP_CACHE || req->for_range) &&
                     !(req->http.method == METHOD_HEAD && req->starter), /* the origin did */
+        .variant = head->variant,
+        .family = head->family,
     };
 
     req->outcome = outcome_of_fill(req, head);
@@ -145,9 +147,7 @@ reply_from_fill(struct request *req, const struct fill_head *head)
     loop_timer_clear(&req->timer);
     if (head->object.flags & CACHE_PARTIAL)
         return slices_from_fill(req, head, source.head, &status);
-    if (!reply_from(req, &source, &status))
-        UNREACHABLE(); /* only an object of the store can be going */
-    switch (request_check_start(req)) {
+    switch (request_start_reply(req, &source, &status)) {
     case DELIVER_RIGHT:
         if (req->outcome == EXCHANGE_HIT)
             STAT_INC(cache_hit);

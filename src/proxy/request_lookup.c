@@ -74,8 +74,8 @@ begin_slices(struct request *req, const struct lookup_finding *finding,
     return true;
 }
 
-enum deliver_start
-request_check_start(struct request *req)
+static enum deliver_start
+check_start(struct request *req)
 {
     bool hurried = LIKELY(req->cold_n <= WARMING_TRIES_MAX);
     enum deliver_start start;
@@ -85,6 +85,26 @@ request_check_start(struct request *req)
     start = deliver_verify(&req->deliver, &req->cold);
     if (!hurried)
         store_reader_hurry(proxy_read(req->proxy), true);
+    return start;
+}
+
+enum deliver_start
+request_start_reply(struct request *req, const struct reply_source *source,
+                    const struct cache_status *status)
+{
+    enum reply_made made = reply_from(req, source, status);
+    enum deliver_start start = DELIVER_DAMAGED;
+
+    if (LIKELY(made == REPLY_MADE))
+        start = check_start(req);
+    if (UNLIKELY(start == DELIVER_DAMAGED && req->of_member)) { /* it is not found any more */
+        made = reply_from(req, source, status);
+        if (made == REPLY_MADE)
+            start = check_start(req);
+    }
+    req->cold_member = made == REPLY_COLD;
+    if (req->cold_member)
+        start = DELIVER_COLD;
     if (UNLIKELY(start != DELIVER_RIGHT)) {
         req->extra_len = 0;
         req->detail = REASON_STORED;
@@ -104,6 +124,8 @@ reply_stored(struct request *req, struct lookup_finding *finding)
         .length = finding->stored.body_len,
         .stored = &finding->stored,
         .evaluate = true,
+        .variant = finding->stored.variant,
+        .family = finding->stored.family,
     };
     enum deliver_start start;
 
@@ -115,13 +137,7 @@ reply_stored(struct request *req, struct lookup_finding *finding)
     }
     if (finding->object.flags & CACHE_PARTIAL)
         return begin_slices(req, finding, &status) ? DELIVER_RIGHT : DELIVER_DAMAGED;
-    if (reply_from(req, &source, &status)) {
-        start = request_check_start(req);
-    } else {
-        req->extra_len = 0;
-        req->detail = REASON_STORED;
-        start = DELIVER_DAMAGED;
-    }
+    start = request_start_reply(req, &source, &status);
     if (LIKELY(start == DELIVER_RIGHT))
         store_touch(req->proxy->reader, &finding->stored);
     else if (start == DELIVER_DAMAGED)
@@ -160,16 +176,25 @@ on_warm(void *arg)
     proxy_read_end(proxy);
 }
 
-/* The first bytes of a body have to be verified, and are not in memory. */
-enum step
-request_await_body(struct request *req)
+static enum err
+warm_start(struct request *req)
 {
     const struct deliver_cold *cold = &req->cold;
 
+    if (req->cold_member)
+        return warming_find(&req->warming, req->proxy, &req->key, on_warm, req);
+    return warming_body(&req->warming, req->proxy, &cold->source, cold->off, cold->len, on_warm,
+                        req);
+}
+
+/* The first bytes of a body have to be verified, or a member's record read, and they are not in
+ * memory. */
+enum step
+request_await_body(struct request *req)
+{
     if (warming_is_on(&req->warming))
         return STEP_WAIT;
-    if (req->cold_n++ < WARMING_TRIES_MAX && warming_body(&req->warming, req->proxy, &cold->source,
-                                                          cold->off, cold->len, on_warm, req) == OK)
+    if (req->cold_n++ < WARMING_TRIES_MAX && warm_start(req) == OK)
         return STEP_WAIT;
     STAT_INC(store_cold_in_loop);
     req->cold_n = WARMING_TRIES_MAX + 1; /* of no use: the next try waits for the disk itself */

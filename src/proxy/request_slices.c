@@ -155,8 +155,8 @@ send_reply(struct request *req)
 
     if (!sliced->status.hit && slices_fetches(sliced->slices) && sliced->status.fwd_status == 0)
         sliced->status.fwd_status = 206;
-    if (!reply_from(req, &source, &sliced->status))
-        UNREACHABLE(); /* slices are pinned */
+    if (reply_from(req, &source, &sliced->status) != REPLY_MADE)
+        UNREACHABLE(); /* slices are pinned, and have no members */
     return request_goto(req, REQUEST_REPLY);
 }
 
