@@ -310,7 +310,8 @@ decoder_error(const struct decoder *decoder)
     return ERR_CODING;
 }
 
-/* One call of the library, with a part of the input. *out_hungry: it wants more. */
+/* One call of the library, with a part of the input. *out_hungry: it wants more, and has given all:
+ * it asks as soon as it has read everything, also while it holds back what had no room. */
 static enum err
 decompress(struct decoder *decoder, struct stage_step *step, bool *out_hungry)
 {
@@ -324,7 +325,8 @@ decompress(struct decoder *decoder, struct stage_step *step, bool *out_hungry)
     *step->in = slice_skip(*step->in, len - left);
     step->out_len = step->out_cap - room;
     decoder->ended = result == BROTLI_DECODER_RESULT_SUCCESS;
-    *out_hungry = result == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT;
+    *out_hungry = result == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT &&
+                  !BrotliDecoderHasMoreOutput(decoder->state);
     return result == BROTLI_DECODER_RESULT_ERROR ? decoder_error(decoder) : OK;
 }
 

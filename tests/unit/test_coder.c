@@ -135,6 +135,44 @@ flushes_reach_the_peer(void **state)
     }
 }
 
+/* A few bytes may stand for many: a flush is not done before the last of them is out. */
+static void
+flushes_of_dense_bodies_reach_the_peer(void **state)
+{
+    struct body text = body_make(BODY_ZEROS, 50000);
+
+    (void)state;
+    for (int coding = CODING_GZIP; coding < CODING_COUNT; coding++) {
+        struct coder_memory memory = {0};
+        const struct coder_plan plan = {
+            .from = CODING_IDENTITY, .to = (enum http_coding)coding, .level = 4, .memory = &memory};
+        const struct coder_plan back = {
+            .from = (enum http_coding)coding, .to = CODING_IDENTITY, .memory = &memory};
+        struct coder *there, *peer;
+        struct slice in = body_slice(&text), coded;
+        char wire[4096], out[1000];
+        size_t len = 0, n, got = 0;
+        bool done = false;
+
+        print_message("case: %s\n", coding_name((enum http_coding)coding));
+        assert_int_equal(coder_new(&plan, &there), OK);
+        assert_int_equal(coder_new(&back, &peer), OK);
+        while (!done) {
+            assert_int_equal(
+                coder_run(there, &in, CODER_FLUSH, wire + len, sizeof(wire) - len, &n, &done), OK);
+            len += n;
+        }
+        coded = slice_of(wire, len);
+        for (done = false; !done; got += n)
+            assert_int_equal(coder_run(peer, &coded, CODER_FLUSH, out, sizeof(out), &n, &done), OK);
+        assert_int_equal(got, text.len);
+        coder_free(&peer);
+        coder_free(&there);
+        coder_memory_fini(&memory);
+    }
+    free(text.ptr);
+}
+
 /* A flush that had no room goes on as the end, or as if nobody waited. */
 static void
 flushes_are_given_up(void **state)
@@ -564,6 +602,7 @@ main(void)
         cmocka_unit_test(encodes),
         cmocka_unit_test(encodes_in_pieces),
         cmocka_unit_test(flushes_reach_the_peer),
+        cmocka_unit_test(flushes_of_dense_bodies_reach_the_peer),
         cmocka_unit_test(flushes_are_given_up),
         cmocka_unit_test(same_input_same_bytes),
         cmocka_unit_test(decodes_and_translates),
