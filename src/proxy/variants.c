@@ -389,11 +389,13 @@ work(const struct variant_thread *thread, struct variant_job *job)
 
     if (job->wants_file && ask_first(thread, job, &rc))
         return;
+    STAT_INC(variants_at_work);
     if (rc == OK)
         rc = variant_job_make(thread, job);
     if (rc != OK)
         finish(job, rc);
     STAT_ADD(variants_time, cpu_us() - began_us);
+    STAT_DEC(variants_at_work);
 }
 
 /* Whatever serves goes first. */

@@ -467,11 +467,7 @@ enum { LONG_LEN = 600000 };
 static void
 wait_until_begun(const struct bench *bench)
 {
-    for (unsigned i = 0; stats_read(STAT_variants_queued) != 0; i++) {
-        assert_true(i < WAIT_TRIES);
-        (void)usleep(WAIT_STEP_US);
-    }
-    (void)bench;
+    wait_for(bench, STAT_variants_at_work, 1);
 }
 
 static void
