@@ -547,12 +547,9 @@ batch_trim(struct writer *w)
 void
 batch_undo(struct writer *w)
 {
-    for (size_t i = 0; i < w->claims_n; i++) {
-        struct index_entry *entry = index_entry(&w->store->index, w->claims[i]);
-
-        entry->moving = false;
-        (void)atomic_fetch_and_explicit(&entry->pins, ~INDEX_GOING, memory_order_release);
-    }
+    for (size_t i = 0; i < w->claims_n; i++)
+        (void)atomic_fetch_and_explicit(&index_entry(&w->store->index, w->claims[i])->pins,
+                                        ~INDEX_GOING, memory_order_release);
     for (size_t i = 0; i < w->doomed_n; i++)
         w->doomed[i].gone = false;
     purge_settle_end(&w->store->purges, false);

@@ -47,6 +47,7 @@ claim(struct writer *w, struct index_entry *entry, uint32_t slot, bool *out_free
         return BATCH_NOMEM;
     before = atomic_fetch_or_explicit(&entry->pins, INDEX_GOING, memory_order_acq_rel);
     ASSERT((before & INDEX_GOING) == 0);
+    entry->moving = false; /* of a transaction that was undone */
     w->claims[w->claims_n++] = slot;
     *out_free = before == 0;
     return 0;

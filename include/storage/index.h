@@ -34,9 +34,9 @@ struct index_entry {
     atomic_uint verified; /* what was found right, or wrong, since the start; storage/verify.h's */
     atomic_uchar visited; /* SIEVE's bit */
     bool listed : 1;
-    bool moving : 1;    /* going, but under a new id that this transaction gives it; the writer's */
-    uint8_t group;      /* its partition, and so its list */
-    uint8_t member;     /* of a family; 0: its head, or of none */
+    bool moving : 1; /* of one that is going: this transaction gives it another id; the writer's */
+    uint8_t group;   /* its partition, and so its list */
+    uint8_t member;  /* of a family; 0: its head, or of none */
     atomic_uint seen_s; /* second in which its record was last read; storage/pages.h's */
 };
 static_assert(sizeof(struct index_entry) <= 64, "one cache line");

@@ -113,6 +113,75 @@ family_entries(struct store *store, const char *text)
     return n;
 }
 
+/* --- storing --- */
+
+static inline void
+family_put_one(struct store *store, struct help_object object)
+{
+    assert_int_equal(help_put(store, &object, NULL), OK);
+}
+
+static inline uint64_t
+family_member_len(uint8_t member)
+{
+    return member % 2 == 1 ? 100 : 70000;
+}
+
+/* A head with members 1 to members_n. */
+static inline void
+family_put(struct store *store, const char *key, uint64_t variant, uint64_t family,
+           uint64_t head_len, uint8_t members_n)
+{
+    static const uint64_t label = 7;
+    struct help_object head = family_object(key, variant, family, 0, head_len);
+
+    head.labels = &label;
+    head.labels_n = 1;
+    family_put_one(store, head);
+    for (uint8_t member = 1; member <= members_n; member++)
+        family_put_one(store,
+                       family_object(key, variant, family, member, family_member_len(member)));
+}
+
+/* So that the writer has come by: what was queued before is over. */
+static inline void
+family_pass_by(struct store *store)
+{
+    family_put_one(store, (struct help_object){.key = "pass by", .body_len = 1});
+}
+
+/* `n` objects of 60,000 bytes; the last is waited for. */
+static inline void
+family_fill(struct store *store, unsigned n)
+{
+    static unsigned number;
+    char key[32];
+
+    for (unsigned i = 1; i <= n; i++) {
+        struct help_object object = {.key = key, .body_len = 60000};
+
+        (void)snprintf(key, sizeof(key), "filler/%u", number++);
+        if (i % 32 == 0 || i == n)
+            family_put_one(store, object);
+        else
+            assert_int_equal(help_put_start(store, &object, (struct store_done){0}), OK);
+    }
+}
+
+static inline void
+family_close(struct help_fixture *fixture)
+{
+    store_reader_free(&fixture->reader);
+    store_close(&fixture->store);
+}
+
+static inline void
+family_open(struct help_fixture *fixture)
+{
+    fixture->store = help_open(fixture->path, 32 * MIB);
+    fixture->reader = help_reader(fixture->store);
+}
+
 /* --- the file, while nobody has it open --- */
 
 struct family_file {

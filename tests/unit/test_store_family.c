@@ -9,33 +9,6 @@ set_up(void **state)
     return help_set_up(state, 32 * MIB);
 }
 
-static void
-put(struct store *store, struct help_object object)
-{
-    assert_int_equal(help_put(store, &object, NULL), OK);
-}
-
-static uint64_t
-member_len(uint8_t member)
-{
-    return member % 2 == 1 ? 100 : 70000;
-}
-
-/* A head with members 1 to members_n. */
-static void
-put_family(struct store *store, const char *key, uint64_t variant, uint64_t family,
-           uint64_t head_len, uint8_t members_n)
-{
-    static const uint64_t label = 7;
-    struct help_object head = family_object(key, variant, family, 0, head_len);
-
-    head.labels = &label;
-    head.labels_n = 1;
-    put(store, head);
-    for (uint8_t member = 1; member <= members_n; member++)
-        put(store, family_object(key, variant, family, member, member_len(member)));
-}
-
 /* What lies on the disk, but for what is dead; nothing is bad. */
 static void
 expect_stored(struct store *store, uint64_t objects, uint64_t members)
@@ -44,13 +17,6 @@ expect_stored(struct store *store, uint64_t objects, uint64_t members)
 
     assert_int_equal(check.objects, objects);
     assert_int_equal(check.members, members);
-}
-
-/* So that the writer has come by: what was queued before is over. */
-static void
-pass_by(struct store *store)
-{
-    put(store, (struct help_object){.key = "pass by", .body_len = 1});
 }
 
 static void
@@ -69,9 +35,9 @@ members_are_found_through_their_head(void **state)
     struct help_fixture *fixture = *state;
     struct store_usage usage;
 
-    put_family(fixture->store, "a", 0, 11, 5000, 3);
-    put_family(fixture->store, "a", 5, 12, 5000, 1);
-    put(fixture->store, (struct help_object){.key = "b", .body_len = 10});
+    family_put(fixture->store, "a", 0, 11, 5000, 3);
+    family_put(fixture->store, "a", 5, 12, 5000, 1);
+    family_put_one(fixture->store, (struct help_object){.key = "b", .body_len = 10});
     assert_int_equal(help_count(fixture->reader, "a", NULL), 2);
     for (uint8_t member = 1; member <= 3; member++)
         assert_true(family_has(fixture->reader, "a", 0, member, false));
@@ -96,11 +62,11 @@ a_member_replaces_its_own_number(void **state)
 {
     struct help_fixture *fixture = *state;
 
-    put_family(fixture->store, "a", 0, 11, 5000, 3);
-    put(fixture->store, family_object("a", 0, 11, 2, 9));
+    family_put(fixture->store, "a", 0, 11, 5000, 3);
+    family_put_one(fixture->store, family_object("a", 0, 11, 2, 9));
     assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
     expect_stored(fixture->store, 4, 3);
-    put(fixture->store, family_object("a", 0, 11, 255, 0));
+    family_put_one(fixture->store, family_object("a", 0, 11, 255, 0));
     assert_true(family_has(fixture->reader, "a", 0, 255, false));
     expect_stored(fixture->store, 5, 4);
 }
@@ -121,8 +87,8 @@ a_member_needs_its_head(void **state)
     };
     struct help_fixture *fixture = *state;
 
-    put(fixture->store, family_object("a", 0, 21, 0, 100));
-    put(fixture->store, family_object("b", 0, 0, 0, 100));
+    family_put_one(fixture->store, family_object("a", 0, 21, 0, 100));
+    family_put_one(fixture->store, family_object("b", 0, 0, 0, 100));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         for (uint64_t body_len = 10; body_len < MIB; body_len *= 50000) {
             struct help_object object =
@@ -154,7 +120,7 @@ purged_by_key(struct help_fixture *fixture)
     struct store_purge purge = {.kind = STORE_PURGE_KEY, .text = SLICE("a")};
 
     assert_int_equal(help_purge(fixture->store, &purge, 1, NULL), 1);
-    pass_by(fixture->store);
+    family_pass_by(fixture->store);
 }
 
 static void
@@ -179,7 +145,7 @@ purged_with_all(struct help_fixture *fixture)
 static void
 replaced_by_its_variant(struct help_fixture *fixture)
 {
-    put(fixture->store, family_object("a", 3, 32, 0, 10));
+    family_put_one(fixture->store, family_object("a", 3, 32, 0, 10));
     assert_int_equal(family_entries(fixture->store, "a"), 1);
     purged_by_key(fixture);
 }
@@ -207,34 +173,20 @@ static void
 one_variant_too_many(struct help_fixture *fixture)
 {
     for (uint64_t variant = 100; variant < 228; variant++) /* it is the oldest, and was not used */
-        put(fixture->store, family_object("a", variant, 0, 0, 1));
+        family_put_one(fixture->store, family_object("a", variant, 0, 0, 1));
     assert_int_equal(family_entries(fixture->store, "a"), 128);
     (void)help_purge(fixture->store,
                      &(struct store_purge){.kind = STORE_PURGE_KEY, .text = SLICE("a")}, 1, NULL);
-    pass_by(fixture->store);
-}
-
-static void
-close_fixture(struct help_fixture *fixture)
-{
-    store_reader_free(&fixture->reader);
-    store_close(&fixture->store);
-}
-
-static void
-open_fixture(struct help_fixture *fixture)
-{
-    fixture->store = help_open(fixture->path, 32 * MIB);
-    fixture->reader = help_reader(fixture->store);
+    family_pass_by(fixture->store);
 }
 
 /* Found by whoever reads it first after a start. */
 static void
 damaged_at(struct help_fixture *fixture, uint64_t at)
 {
-    close_fixture(fixture);
+    family_close(fixture);
     assert_true(help_flip_seed(fixture->path, family_object("a", 3, 31, 0, 0).body_seed, at) > 0);
-    open_fixture(fixture);
+    family_open(fixture);
     assert_int_equal(family_entries(fixture->store, "a"), 4);
 }
 
@@ -243,7 +195,7 @@ found_damaged_in_its_record(struct help_fixture *fixture)
 {
     damaged_at(fixture, 4900);
     assert_int_equal(help_count(fixture->reader, "a", NULL), 0);
-    pass_by(fixture->store);
+    family_pass_by(fixture->store);
 }
 
 static void
@@ -257,7 +209,7 @@ found_damaged_in_a_piece(struct help_fixture *fixture)
     assert_false(help_body_is(fixture->reader, help_source(&head), 0));
     store_read_end(fixture->reader);
     assert_int_equal(help_count(fixture->reader, "a", NULL), 0);
-    pass_by(fixture->store);
+    family_pass_by(fixture->store);
 }
 
 static void
@@ -269,31 +221,26 @@ found_damaged_by_a_check(struct help_fixture *fixture)
     assert_int_equal(store_check(fixture->store, &check), OK);
     assert_int_equal(check.bad, 1);
     assert_int_equal(check.members, 3);
-    pass_by(fixture->store);
-}
-
-/* `n` objects of 60,000 bytes; the last is waited for. */
-static void
-fill(struct store *store, unsigned n)
-{
-    static unsigned number;
-    char key[32];
-
-    for (unsigned i = 1; i <= n; i++) {
-        struct help_object object = {.key = key, .body_len = 60000};
-
-        (void)snprintf(key, sizeof(key), "filler/%u", number++);
-        if (i % 32 == 0 || i == n)
-            put(store, object);
-        else
-            assert_int_equal(help_put_start(store, &object, (struct store_done){0}), OK);
-    }
+    family_pass_by(fixture->store);
 }
 
 static void
 evicted(struct help_fixture *fixture)
 {
-    fill(fixture->store, 700); /* 42 MB */
+    family_fill(fixture->store, 700); /* 42 MB */
+}
+
+/* Moved to a smaller file, in which it has no room. */
+static void
+has_no_room_any_more(struct help_fixture *fixture)
+{
+    family_fill(fixture->store, 400);
+    family_close(fixture);
+    fixture->store = help_open(fixture->path, 8 * MIB);
+    for (unsigned i = 0; i < 20000 && stats_read(STAT_store_resizes) == 0; i++)
+        (void)usleep(1000);
+    assert_int_equal(stats_read(STAT_store_resizes), 1);
+    fixture->reader = help_reader(fixture->store);
 }
 
 static void
@@ -314,12 +261,13 @@ every_end_of_a_head_takes_its_members(void **state)
         {"a piece is damaged", found_damaged_in_a_piece},
         {"a check finds its record damaged", found_damaged_by_a_check},
         {"evicted", evicted},
+        {"it has no room in a smaller file", has_no_room_any_more},
     };
     struct help_fixture *fixture = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         print_message("case: %s\n", cases[i].why);
-        put_family(fixture->store, "a", 3, 31, 5000, 3);
+        family_put(fixture->store, "a", 3, 31, 5000, 3);
         assert_int_equal(family_members(fixture->reader, "a", 3), 0x0e);
         cases[i].end(fixture);
         assert_int_equal(family_entries(fixture->store, "a"), 0);
@@ -394,7 +342,7 @@ no_member_slips_past_a_purge(void **state)
         uint64_t id;
         enum err rc;
 
-        put_family(fixture->store, "slip/a", 0, 51, 5000, 1);
+        family_put(fixture->store, "slip/a", 0, 51, 5000, 1);
         assert_int_equal(store_put_begin(fixture->store, &key, &put), OK);
         assert_int_equal(help_blocks(put, &member), OK);
         if (i % 2 == 0)
@@ -423,9 +371,9 @@ a_members_put_does_not_join_the_next_body(void **state)
     struct store_put *put;
     struct help_wait wait;
 
-    put_family(fixture->store, "a", 0, 61, 5000, 1);
+    family_put(fixture->store, "a", 0, 61, 5000, 1);
     assert_int_equal(store_put_begin(fixture->store, &key, &put), OK);
-    put_family(fixture->store, "a", 0, 62, 5000, 0);
+    family_put(fixture->store, "a", 0, 62, 5000, 0);
     assert_int_equal(help_end(put, &member, help_done(&wait)), OK);
     store_put_release(&put);
     assert_int_equal(help_wait_for(&wait, NULL), ERR_NOT_FOUND);
@@ -443,9 +391,9 @@ a_purge_counts_heads(void **state)
     struct store_purge_status status;
     uint64_t id;
 
-    put_family(fixture->store, "a", 0, 71, 5000, 3);
-    put_family(fixture->store, "a", 1, 72, 5000, 2);
-    put_family(fixture->store, "b", 0, 73, 5000, 1);
+    family_put(fixture->store, "a", 0, 71, 5000, 3);
+    family_put(fixture->store, "a", 1, 72, 5000, 2);
+    family_put(fixture->store, "b", 0, 73, 5000, 1);
     assert_int_equal(help_purge(fixture->store, &key, 1, &id), 2);
     assert_int_equal(help_purge_finish(fixture->store, id), 2);
     (void)help_purge(fixture->store, &all, 1, &id);
@@ -485,14 +433,14 @@ a_refreshed_head_keeps_its_members(void **state)
     struct store_object head, member;
     bool cold;
 
-    put_family(fixture->store, "a", 9, 81, 5000, 3);
+    family_put(fixture->store, "a", 9, 81, 5000, 3);
     assert_int_equal(help_purge(fixture->store, &soft, 1, NULL), 1);
     store_read_begin(fixture->reader);
     assert_true(family_head(fixture->reader, &key, 9, &head));
     assert_true(store_find_member(fixture->reader, &head, 2, &member, &cold));
     assert_true(head.soft_purged && member.soft_purged);
     store_read_end(fixture->reader);
-    put(fixture->store, family_object("a", 9, 81, 4, 10)); /* soft: it may still come */
+    family_put_one(fixture->store, family_object("a", 9, 81, 4, 10)); /* soft: it may still come */
     assert_int_equal(update(fixture->store, head.oid), OK);
     assert_int_equal(family_members(fixture->reader, "a", 9), 0x1e);
     store_read_begin(fixture->reader);
@@ -503,7 +451,7 @@ a_refreshed_head_keeps_its_members(void **state)
     assert_int_equal(head.family, 81);
     store_read_end(fixture->reader);
     assert_int_equal(update(fixture->store, member.oid), ERR_NOT_FOUND); /* members are not */
-    put(fixture->store, family_object("a", 9, 81, 5, 10));
+    family_put_one(fixture->store, family_object("a", 9, 81, 5, 10));
     assert_int_equal(family_members(fixture->reader, "a", 9), 0x3e);
 }
 
@@ -515,152 +463,13 @@ members_are_no_variants(void **state)
     struct help_fixture *fixture = *state;
 
     for (uint64_t variant = 0; variant < 128; variant++)
-        put_family(fixture->store, "a", variant, 900 + variant, 10, 1);
+        family_put(fixture->store, "a", variant, 900 + variant, 10, 1);
     assert_int_equal(help_count(fixture->reader, "a", NULL), 128);
     for (uint64_t variant = 0; variant < 128; variant++)
         assert_true(family_has(fixture->reader, "a", variant, 1, false));
-    put_family(fixture->store, "a", 200, 2000, 10, 1);
+    family_put(fixture->store, "a", 200, 2000, 10, 1);
     assert_int_equal(help_count(fixture->reader, "a", NULL), 128);
     assert_int_equal(family_entries(fixture->store, "a"), 256);
-}
-
-/* --- damage of a member --- */
-
-static void
-a_damaged_member_goes_alone(void **state)
-{
-    static const uint8_t members[] = {1, 2}; /* in its record, in a piece */
-    struct help_fixture *fixture = *state;
-
-    put_family(fixture->store, "a", 0, 91, 5000, 3);
-    close_fixture(fixture);
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        assert_true(help_flip_seed(fixture->path,
-                                   family_object("a", 0, 91, members[i], 0).body_seed, 64) > 0);
-    open_fixture(fixture);
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        struct store_key key = help_key("a");
-        struct store_object head, member;
-        bool cold;
-
-        store_read_begin(fixture->reader);
-        assert_true(family_head(fixture->reader, &key, 0, &head));
-        if (store_find_member(fixture->reader, &head, members[i], &member, &cold))
-            assert_false(help_body_is(fixture->reader, help_source(&member), 0));
-        assert_false(store_find_member(fixture->reader, &head, members[i], &member, &cold));
-        assert_false(cold);
-        store_read_end(fixture->reader);
-        pass_by(fixture->store);
-        assert_int_equal(family_entries(fixture->store, "a"), 3);
-        put(fixture->store, family_object("a", 0, 91, members[i], 3)); /* and can be made again */
-    }
-    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
-    expect_stored(fixture->store, 5, 3);
-}
-
-/* --- eviction --- */
-
-/* What is used survives, written again and again, head and member; a member that is not used goes
- * by itself. */
-static void
-used_members_survive_and_unused_ones_go(void **state)
-{
-    enum { FAMILIES = 20 };
-    struct help_fixture fixture;
-    int64_t rewrites = stats_read(STAT_store_rewrites);
-    char key[32];
-
-    (void)state;
-    help_new_folder(fixture.path, sizeof(fixture.path));
-    fixture.store = help_open(fixture.path, 8 * MIB);
-    fixture.reader = help_reader(fixture.store);
-    for (unsigned i = 0; i < FAMILIES; i++) {
-        (void)snprintf(key, sizeof(key), "family/%u", i);
-        put_family(fixture.store, key, 0, 100 + i, 5000, 3);
-    }
-    for (unsigned lap = 0; lap < 60; lap++) {
-        fill(fixture.store, 15);
-        for (unsigned i = 0; i < FAMILIES; i++) {
-            (void)snprintf(key, sizeof(key), "family/%u", i);
-            assert_true(family_has(fixture.reader, key, 0, 1 + i % 2, true));
-        }
-    }
-    for (unsigned i = 0; i < FAMILIES; i++) {
-        (void)snprintf(key, sizeof(key), "family/%u", i);
-        assert_int_equal(family_members(fixture.reader, key, 0), 1U << (1 + i % 2));
-        assert_int_equal(family_entries(fixture.store, key), 2);
-    }
-    assert_true(stats_read(STAT_store_rewrites) - rewrites > FAMILIES);
-    (void)help_check(fixture.store);
-    store_reader_free(&fixture.reader);
-    store_close(&fixture.store);
-    help_remove_folder(fixture.path);
-}
-
-/* Sent while its head is purged, over a churn: the bytes are there until the pin goes. */
-static void
-a_pinned_member_stays_readable(void **state)
-{
-    struct help_fixture *fixture = *state;
-    struct store_key key = help_key("a");
-    struct store_object head, member;
-    struct store_pin pins[2], head_pin;
-    bool cold;
-
-    put_family(fixture->store, "a", 0, 31, 5000, 3);
-    store_read_begin(fixture->reader);
-    assert_true(family_head(fixture->reader, &key, 0, &head));
-    for (uint8_t number = 1; number <= 2; number++) {
-        assert_true(store_find_member(fixture->reader, &head, number, &member, &cold));
-        assert_true(store_pin(fixture->reader, &member, &pins[number - 1]));
-    }
-    assert_true(store_pin(fixture->reader, &head, &head_pin));
-    store_read_end(fixture->reader);
-    store_read_begin(fixture->reader); /* by a pinned head members are found in any section */
-    assert_true(store_find_member(fixture->reader, &head, 3, &member, &cold));
-    assert_true(help_body_is(fixture->reader, help_source(&member),
-                             family_object("a", 0, 31, 3, 0).body_seed));
-    store_read_end(fixture->reader);
-    purged_by_key(fixture);
-    assert_int_equal(family_entries(fixture->store, "a"), 0);
-    put_family(fixture->store, "a", 0, 32, 5000, 3);
-    store_read_begin(fixture->reader); /* but not those of the next body */
-    assert_false(store_find_member(fixture->reader, &head, 3, &member, &cold));
-    store_read_end(fixture->reader);
-    store_unpin(&head_pin);
-    evicted(fixture);
-    store_read_begin(fixture->reader);
-    for (uint8_t number = 1; number <= 2; number++)
-        assert_true(help_body_is(fixture->reader, help_pinned(&pins[number - 1]),
-                                 family_object("a", 0, 31, number, 0).body_seed));
-    store_read_end(fixture->reader);
-    store_unpin(&pins[0]);
-    store_unpin(&pins[1]);
-    help_empty(fixture->store);
-}
-
-/* --- starting again --- */
-
-static void
-a_saved_index_knows_members(void **state)
-{
-    struct help_fixture *fixture = *state;
-
-    put_family(fixture->store, "a", 0, 31, 5000, 3);
-    put_family(fixture->store, "a", 6, 32, 5000, 2);
-    close_fixture(fixture);
-    open_fixture(fixture);
-    assert_int_equal(fixture->store->scan.given_n, 0); /* no record was read for it */
-    assert_int_equal(help_count(fixture->reader, "a", NULL), 2);
-    assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
-    assert_int_equal(family_members(fixture->reader, "a", 6), 0x06);
-    assert_int_equal(fixture->store->index.members_n, 5);
-    (void)help_purge(fixture->store,
-                     &(struct store_purge){.kind = STORE_PURGE_KEY, .text = SLICE("a")}, 1, NULL);
-    pass_by(fixture->store);
-    assert_int_equal(family_entries(fixture->store, "a"), 0);
-    assert_int_equal(fixture->store->index.members_n, 0);
-    help_empty(fixture->store);
 }
 
 int
@@ -678,10 +487,6 @@ main(void)
         CASE(a_purge_counts_heads),
         CASE(a_refreshed_head_keeps_its_members),
         CASE(members_are_no_variants),
-        CASE(a_damaged_member_goes_alone),
-        cmocka_unit_test(used_members_survive_and_unused_ones_go),
-        CASE(a_pinned_member_stays_readable),
-        CASE(a_saved_index_knows_members),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

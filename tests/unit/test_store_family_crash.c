@@ -3,12 +3,37 @@
  * one. BRINK_KILLS sets how often. */
 #include "family_help.h"
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "base/stats.h"
 
 enum { KILLS = 12, FAMILIES = 250, MEMBERS = 3 };
+
+/* --- transactions that fail --- */
+
+static atomic_uint commits_to_fail;
+
+/* As when no run of free pages is long enough: all is undone, and tried again. */
+int
+mdb_txn_commit(MDB_txn *txn)
+{
+    static _Atomic(void *) real;
+    void *found = atomic_load(&real);
+    unsigned left = atomic_load(&commits_to_fail);
+
+    if (found == NULL) {
+        found = dlsym(RTLD_NEXT, "mdb_txn_commit");
+        atomic_store(&real, found);
+    }
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&commits_to_fail, &left, left - 1)) {
+            mdb_txn_abort(txn);
+            return MDB_MAP_FULL;
+        }
+    return ((int (*)(MDB_txn *))found)(txn);
+}
 
 /* --- killed in a churn --- */
 
@@ -212,6 +237,105 @@ no_kill_leaves_a_member_without_its_head(void **state)
     help_remove_folder(path);
 }
 
+/* --- nobody reads what was removed, but it is sent --- */
+
+static void
+purge_what_is_sent(const char *path)
+{
+    struct store_purge purge = {.kind = STORE_PURGE_KEY, .text = SLICE("a")};
+    struct store *store = help_open(path, 8 * MIB);
+    struct store_reader *reader = help_reader(store);
+    struct store_key key = help_key("a");
+    struct store_object head, member;
+    struct store_pin pins[3];
+    bool cold;
+
+    for (uint8_t number = 0; number <= 3; number++) {
+        struct help_object object = family_object("a", 0, 5, number, 70000);
+
+        assert_int_equal(help_put(store, &object, NULL), OK);
+    }
+    store_read_begin(reader);
+    assert_true(family_head(reader, &key, 0, &head));
+    assert_true(store_pin(reader, &head, &pins[0]));
+    for (uint8_t number = 1; number <= 2; number++) {
+        assert_true(store_find_member(reader, &head, number, &member, &cold));
+        assert_true(store_pin(reader, &member, &pins[number]));
+    }
+    store_read_end(reader);
+    (void)help_purge(store, &purge, 1, NULL);
+    assert_int_equal(help_put(store, &(struct help_object){.key = "end", .body_len = 1}, NULL), OK);
+}
+
+/* Their records are there, marked; a start removes them. */
+static void
+what_was_sent_when_it_was_killed_goes(void **state)
+{
+    struct store *store;
+    char path[256];
+    pid_t child;
+    int status;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    child = fork();
+    if (child == 0) {
+        (void)alarm(30);
+        purge_what_is_sent(path);
+        (void)kill(getpid(), SIGKILL);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    store = help_open(path, 8 * MIB);
+    assert_int_equal(family_entries(store, "a"), 0);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
+/* --- a churn in which transactions fail --- */
+
+static void
+a_transaction_that_fails_changes_no_family(void **state)
+{
+    enum { ROUNDS = 90, KEYS = 12 };
+    struct store_reader *reader;
+    struct store *store;
+    unsigned found = 0;
+    char path[256], key[32];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    store = help_open(path, 4 * MIB);
+    reader = help_reader(store);
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        (void)snprintf(key, sizeof(key), "fail/%u", (unsigned)(i * 7 % KEYS));
+        for (uint8_t member = 0; member <= 2; member++) {
+            struct help_object object = family_object(key, 0, i + 1, member, 20000);
+
+            if ((i + member) % 4 == 0)
+                atomic_store(&commits_to_fail, 1);
+            (void)help_put(store, &object, NULL);
+        }
+        (void)snprintf(key, sizeof(key), "fail/%u", (unsigned)(i * 3 % KEYS));
+        found += family_has(reader, key, 0, 1, i % 2 == 0);
+    }
+    atomic_store(&commits_to_fail, 0);
+    assert_true(found > 0);
+    for (unsigned i = 0; i < KEYS; i++) {
+        (void)snprintf(key, sizeof(key), "fail/%u", i);
+        (void)family_members(reader, key, 0);
+        if (help_count(reader, key, NULL) == 0)
+            assert_int_equal(family_entries(store, key), 0);
+    }
+    (void)help_check(store);
+    store_reader_free(&reader);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 /* --- files that are not as they should be --- */
 
 struct row {
@@ -370,6 +494,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_kill_leaves_a_member_without_its_head),
+        cmocka_unit_test(what_was_sent_when_it_was_killed_goes),
+        cmocka_unit_test(a_transaction_that_fails_changes_no_family),
         cmocka_unit_test(a_scan_keeps_what_belongs_together),
         cmocka_unit_test(purges_count_heads_in_any_order),
         cmocka_unit_test(a_member_written_again_goes_with_its_head),
