@@ -23,7 +23,8 @@ struct coder_memory {
 void coder_memory_fini(struct coder_memory *memory);
 
 /* What decoded bytes may come to. Beyond `free_len` they may be `ratio` times the coded bytes taken
- * in so far; more is a bomb. ratio 0: any. */
+ * in so far; more is a bomb, as is what says that it will be, when their length is known. ratio 0:
+ * any. */
 struct coder_bound {
     uint64_t free_len;
     unsigned ratio;
@@ -32,7 +33,7 @@ struct coder_bound {
 struct coder_plan {
     enum http_coding from, to;   /* not the same; neither identity: decoded, then encoded */
     int level;                   /* of `to`: zstd 1 to 19, br 0 to 11, gzip 1 to 9 */
-    uint64_t size_hint;          /* of what comes in, 0: unknown */
+    uint64_t size_hint;          /* of what comes in, 0: unknown; coded bytes must not be more */
     struct coder_bound bound;    /* of what `from` is decoded to */
     struct coder_memory *memory; /* outlives the coder */
 };

@@ -34,8 +34,9 @@ void coding_zstd_context_free(void *context);
 /* One encoder or decoder of a library. */
 struct stage_plan {
     int level;
-    uint64_t size; /* 0: unknown */
-    bool whole;    /* `size` is exact, all comes in, and bytes matter more than time and memory */
+    uint64_t size;        /* of what comes in, 0: unknown */
+    uint64_t decoded_max; /* decoders: what says that it is longer is a bomb; 0: unknown */
+    bool whole; /* `size` is exact, all comes in, and bytes matter more than time and memory */
 };
 
 struct stage_step {

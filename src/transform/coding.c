@@ -75,11 +75,24 @@ stage_close(struct stage *stage)
         stage->ops->close(stage->state);
 }
 
+/* All that a body may come to, when its coded length is known. */
+static uint64_t
+decoded_max(const struct coder_plan *plan)
+{
+    uint64_t most;
+
+    if (plan->bound.ratio == 0 || plan->size_hint == 0 ||
+        __builtin_mul_overflow(plan->size_hint, (uint64_t)plan->bound.ratio, &most))
+        return 0;
+    return most > plan->bound.free_len ? most : plan->bound.free_len;
+}
+
 static enum err
 open_all(struct coder *coder, const struct coder_plan *plan)
 {
     bool both = coder->decode.ops != NULL && coder->encode.ops != NULL;
-    struct stage_plan how = {.level = plan->level, .size = both ? 0 : plan->size_hint};
+    struct stage_plan how = {
+        .level = plan->level, .size = both ? 0 : plan->size_hint, .decoded_max = decoded_max(plan)};
     enum err rc = stage_open(coder, &coder->decode, &how);
 
     if (rc == OK)

@@ -19,6 +19,7 @@ enum {
     LGWIN_STREAM = 16, /* input that is shorter than LARGE_LEN, or of unknown length */
     LGWIN_STREAM_LARGE = 17,
     LARGE_LEN = 256 << 10,
+    LARGE_QUALITY_MIN = 2,      /* below, the library looks no further back */
     LARGE_QUALITY_MAX = 4,      /* above, a wider window means tables of megabytes */
     LARGE_MORE_LEN = 384 << 10, /* memory */
     LGBLOCK_WHOLE = 17,         /* a step of a strong form at quality 11: some 150 ms */
@@ -28,7 +29,9 @@ enum {
     SIZE_HINT = 64 << 10,   /* told to the library instead of larger ones, for which it takes more
                                memory than a stream ought to have */
     DECODER_LEN = 96 << 10, /* the least that a decoder takes; the window comes on top */
-    DECODER_IN_MAX = 4096   /* a call decodes all of it into the window, whatever room there is */
+    WINDOW_JUDGED_LEN = 2 << 20, /* shorter ones are no matter, and Huffman tables may come near */
+    WINDOW_SLACK = 1024,         /* what the library puts behind it */
+    DECODER_IN_MAX = 4096 /* a call decodes all of it into the window, whatever room there is */
 };
 
 /* --- encoding --- */
@@ -146,7 +149,8 @@ lgwin_stream(const struct stage_plan *plan)
 
     if (plan->size == 0)
         return LGWIN_STREAM;
-    if (plan->size > LARGE_LEN && plan->level <= LARGE_QUALITY_MAX)
+    if (plan->size > LARGE_LEN && plan->level >= LARGE_QUALITY_MIN &&
+        plan->level <= LARGE_QUALITY_MAX)
         return LGWIN_STREAM_LARGE;
     return lgwin < LGWIN_STREAM ? lgwin : LGWIN_STREAM;
 }
@@ -268,19 +272,40 @@ coding_br_encoder(void)
 struct decoder {
     struct coder_account *account;
     BrotliDecoderState *state;
+    uint64_t window_max; /* a longer one belongs to a bomb */
+    bool bomb;
     bool ended; /* the stream is whole */
 };
 
+/* The library takes a window as wide as the stream's, but less than twice what a metablock brings
+ * it to, and fills it in one call, however little room there is. So a window too wide for all that
+ * may be decoded is refused rather than filled. No other allocation is as large. */
 static void *
-decoder_alloc(void *account, size_t len)
+decoder_alloc(void *opaque, size_t len)
 {
-    return account_alloc(account, len);
+    struct decoder *decoder = opaque;
+
+    if (len > decoder->window_max) {
+        decoder->bomb = true;
+        return NULL;
+    }
+    return account_alloc(decoder->account, len);
 }
 
 static void
-decoder_free(void *account, void *ptr)
+decoder_free(void *opaque, void *ptr)
 {
-    account_free(account, ptr);
+    struct decoder *decoder = opaque;
+
+    account_free(decoder->account, ptr);
+}
+
+static uint64_t
+window_max(uint64_t decoded_max)
+{
+    uint64_t least = decoded_max > WINDOW_JUDGED_LEN / 2 ? decoded_max : WINDOW_JUDGED_LEN / 2;
+
+    return decoded_max == 0 || least > UINT64_MAX / 4 ? UINT64_MAX : 2 * least + WINDOW_SLACK;
 }
 
 static enum err
@@ -293,9 +318,9 @@ decoder_open(struct coder_account *account, const struct stage_plan *plan, void 
     decoder = account_alloc(account, sizeof(*decoder));
     if (decoder == NULL)
         return account_error(account);
-    *decoder = (struct decoder){.account = account};
+    *decoder = (struct decoder){.account = account, .window_max = window_max(plan->decoded_max)};
     *out = decoder;
-    decoder->state = BrotliDecoderCreateInstance(decoder_alloc, decoder_free, account);
+    decoder->state = BrotliDecoderCreateInstance(decoder_alloc, decoder_free, decoder);
     return decoder->state != NULL ? OK : account_error(account);
 }
 
@@ -304,6 +329,8 @@ decoder_error(const struct decoder *decoder)
 {
     BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(decoder->state);
 
+    if (decoder->bomb)
+        return ERR_CODING_BOMB;
     if (code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
         code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES)
         return account_error(decoder->account);

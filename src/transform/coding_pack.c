@@ -103,7 +103,8 @@ enum err
 coder_unpack(enum http_coding from, struct slice in, const struct coder_bound *bound,
              const atomic_bool *stop, char *out, size_t out_cap, size_t *out_len)
 {
-    const struct coder_plan plan = {.from = from, .to = CODING_IDENTITY, .bound = *bound};
+    const struct coder_plan plan = {
+        .from = from, .to = CODING_IDENTITY, .size_hint = in.len, .bound = *bound};
     struct coder *coder = NULL;
     size_t len = 0, over_len = 0;
     bool done = false;

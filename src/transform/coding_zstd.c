@@ -19,7 +19,7 @@ enum {
     ENCODER_LEN = 36 << 10,          /* besides what grows with the window */
     ENCODER_OPTIMAL_LEN = 160 << 10, /* more for levels that weigh every parse */
     OPTIMAL_FROM = 16,               /* level, with windows as small as these */
-    DECODER_LEN = 192 << 10,         /* besides the window and two blocks */
+    DECODER_LEN = 240 << 10,         /* besides the window and two blocks */
     STEPS_MAX = 128                  /* heads and bodies of frames in one call */
 };
 
@@ -201,6 +201,7 @@ struct decoder {
     ZSTD_DCtx *context;
     uint64_t context_len;  /* accounted */
     uint64_t promised_len; /* for the widest window yet */
+    uint64_t decoded_max;  /* 0: unknown */
     enum decoder_where where;
     uint8_t head[HEAD_LEN_MAX]; /* of the frame that begins */
     size_t head_len;
@@ -303,6 +304,10 @@ begin_frame(struct decoder *decoder)
 
     if (window > UINT64_C(1) << WINDOW_LOG_MAX)
         return ERR_CODING;
+    decoder->content_len = content_len(decoder);
+    if (decoder->decoded_max > 0 && decoder->content_len != UNKNOWN_LEN &&
+        decoder->content_len > decoder->decoded_max)
+        return ERR_CODING_BOMB;
     if (window + 2 * block > decoder->promised_len) {
         if (!account_promise(decoder->account, window + 2 * block - decoder->promised_len))
             return ERR_LIMIT;
@@ -313,7 +318,6 @@ begin_frame(struct decoder *decoder)
         return ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation ? ERR_NOMEM : ERR_CODING;
     ASSERT(in.pos == in.size);
     decoder->where = IN_FRAME;
-    decoder->content_len = content_len(decoder);
     return settle_decoder(decoder) ? OK : account_error(decoder->account);
 }
 
@@ -456,7 +460,7 @@ decoder_open(struct coder_account *account, const struct stage_plan *plan, void 
     decoder = account_alloc(account, sizeof(*decoder));
     if (decoder == NULL)
         return account_error(account);
-    *decoder = (struct decoder){.account = account};
+    *decoder = (struct decoder){.account = account, .decoded_max = plan->decoded_max};
     *out = decoder;
     decoder->context = ZSTD_createDCtx();
     if (decoder->context == NULL)
