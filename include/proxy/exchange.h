@@ -3,6 +3,7 @@
 #define BRINK_PROXY_EXCHANGE_H
 
 #include "cache/reason.h"
+#include "http/coding.h"
 #include "net/sock.h"
 
 enum exchange_outcome {
@@ -28,6 +29,7 @@ struct exchange {
     uint64_t body_len; /* body bytes sent */
     enum exchange_outcome outcome;
     enum cache_reason reason; /* of not being a hit, or of not being stored */
+    enum http_coding coding;  /* of the body as it was sent, as far as it is one of those */
     bool aborted;             /* the response was not sent whole */
 };
 

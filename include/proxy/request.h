@@ -62,7 +62,8 @@ struct reply {
     bool no_body; /* HEAD, 204, 304 */
     bool has_length; /* `length` says how long the body is (or, for HEAD, would be) */
     uint64_t length;
-    bool close; /* the connection must not be kept */
+    bool close;              /* the connection must not be kept */
+    enum http_coding coding; /* of the body, as far as it is one of those */
 };
 
 enum { REQUEST_EXTRA_MAX = 1024 + VARIANT_LINES_MAX };

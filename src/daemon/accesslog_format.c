@@ -77,11 +77,11 @@ put_combined(struct line *line, const struct exchange *exchange)
              AGENT_MAX);
     put(line, "\" host=\"");
     put_text(line, ESCAPE_ASCII, exchange->host, HOST_MAX);
-    put(line, "\" cache=%s reason=%s total=%" PRIu64 ".%06u first=%" PRIu64 ".%06u%s\n",
+    put(line, "\" cache=%s reason=%s total=%" PRIu64 ".%06u first=%" PRIu64 ".%06u coding=%s%s\n",
         exchange_outcome_name(exchange->outcome), cache_reason_name(exchange->reason),
         exchange->total_us / 1000000, (unsigned)(exchange->total_us % 1000000),
         exchange->first_byte_us / 1000000, (unsigned)(exchange->first_byte_us % 1000000),
-        exchange->aborted ? " aborted" : "");
+        coding_name(exchange->coding), exchange->aborted ? " aborted" : "");
 }
 
 static void
@@ -113,7 +113,8 @@ put_object(struct line *line, const struct exchange *exchange)
         exchange->total_us);
     put(line, ",\"first_byte_us\":%" PRIu64 ",\"conn\":%" PRIu64 ",\"req\":%" PRIu64,
         exchange->first_byte_us, exchange->conn_id, exchange->req_id);
-    put(line, ",\"aborted\":%s}\n", exchange->aborted ? "true" : "false");
+    put(line, ",\"coding\":\"%s\",\"aborted\":%s}\n", coding_name(exchange->coding),
+        exchange->aborted ? "true" : "false");
 }
 
 size_t

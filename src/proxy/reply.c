@@ -80,6 +80,7 @@ take_body(struct request *req, const struct reply_source *source, uint64_t first
 {
     bool there = true;
 
+    req->reply.coding = source->object->coding;
     if (req->reply.no_body)
         fill_leave(&req->reader);
     else if (source->stored != NULL)
@@ -244,6 +245,7 @@ reply_quick(struct request *req, const struct reply_source *source,
         deliver_code_free(&representation->code);
         return REPLY_GONE;
     }
+    req->reply.coding = representation->coding;
     if (representation->code != NULL)
         deliver_coded(&req->deliver, representation->code, represent_on_bad);
     return REPLY_MADE;
@@ -260,6 +262,7 @@ reply_member(struct request *req, const struct reply_source *source,
     enum reply_made made;
 
     object.own_len = 0;
+    object.coding = representation->coding;
     member.head = variant_shared_lines(source->object, source->head);
     member.object = &object;
     member.has_length = true;

@@ -42,6 +42,7 @@ request_describe(const struct request *req, struct exchange *out)
         .body_len = req->body_sent_len,
         .outcome = req->outcome,
         .reason = reason_of(req),
+        .coding = req->reply.coding,
     };
 }
 

@@ -35,7 +35,8 @@ sample(void)
                              .status = 200,
                              .body_len = 5,
                              .outcome = EXCHANGE_MISS,
-                             .reason = REASON_NOT_STORED};
+                             .reason = REASON_NOT_STORED,
+                             .coding = CODING_ZSTD};
 }
 
 static char line[ACCESSLOG_LINE_MAX];
@@ -54,16 +55,18 @@ combined_lines(void **state)
     } cases[] = {
         {"nothing given", "",
          "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b HTTP/1.1\" 200 5 \"-\" \"-\" "
-         "host=\"www.test\" cache=miss reason=NOT_STORED total=2.500042 first=0.001250\n"},
+         "host=\"www.test\" cache=miss reason=NOT_STORED total=2.500042 first=0.001250 "
+         "coding=zstd\n"},
         {"quotes and backslashes", "a \"b\" \\ c",
          "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b HTTP/1.1\" 200 5 \"-\" \"a "
          "\\\"b\\\" "
-         "\\\\ c\" host=\"www.test\" cache=miss reason=NOT_STORED total=2.500042 first=0.001250\n"},
+         "\\\\ c\" host=\"www.test\" cache=miss reason=NOT_STORED total=2.500042 first=0.001250 "
+         "coding=zstd\n"},
         {"control bytes and beyond ASCII", "\x1b[31m\n\x7f\xff",
          "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b HTTP/1.1\" 200 5 \"-\" "
          "\"\\x1b[31m\\x0a\\x7f\\xff\" host=\"www.test\" cache=miss reason=NOT_STORED "
          "total=2.500042 "
-         "first=0.001250\n"},
+         "first=0.001250 coding=zstd\n"},
     };
 
     (void)state;
@@ -117,6 +120,7 @@ json_lines_are_always_json(void **state)
                             "2023-11-14T22:13:20.123456Z");
         assert_string_equal(json_string_value(json_object_get(root, "cache")), "miss");
         assert_int_equal(json_integer_value(json_object_get(root, "total_us")), 2500042);
+        assert_string_equal(json_string_value(json_object_get(root, "coding")), "zstd");
         assert_true(json_is_false(json_object_get(root, "aborted")));
         json_decref(root);
     }

@@ -88,7 +88,7 @@ def test_hostile_bytes_are_escaped_in_the_access_log(origin, start_edge, tmp_pat
             assert re.fullmatch(
                 r'\S+ - - \[[^]]+\] "[^"\\]*(?:\\.[^"\\]*)*" \d{3} \d+ '
                 r'"[^"\\]*(?:\\.[^"\\]*)*" "[^"\\]*(?:\\.[^"\\]*)*" host="[^"\\]*(?:\\.[^"\\]*)*" '
-                r'cache=\S+ reason=\S+ total=[\d.]+ first=[\d.]+(?: aborted)?', line), line
+                r'cache=\S+ reason=\S+ total=[\d.]+ first=[\d.]+ coding=identity(?: aborted)?', line), line
     check_event_log(edge)
 
 
