@@ -3,6 +3,7 @@
 #ifndef BRINK_PROXY_EXPLAIN_H
 #define BRINK_PROXY_EXPLAIN_H
 
+#include "cache/variant.h"
 #include "proxy/way.h"
 
 struct proxy_shared;
@@ -32,6 +33,37 @@ enum explain_end {
 
 enum { EXPLAIN_SLICES_MAX = 256 };
 
+/* In which form a body is sent. */
+enum explain_form {
+    EXPLAIN_FORM_OPEN,   /* nothing is stored: `coding`, if what comes may have it */
+    EXPLAIN_FORM_STORED, /* as it is stored */
+    EXPLAIN_FORM_KEPT,   /* a member, made before */
+    EXPLAIN_FORM_QUICK,  /* compressed on its way out */
+    EXPLAIN_FORM_DECODED /* decompressed on its way out */
+};
+
+/* Why it is sent as it is stored. */
+enum explain_coding_why {
+    EXPLAIN_CODING_OBJECT,       /* explain_coding.object says */
+    EXPLAIN_CODING_REQUEST,      /* it says no-transform */
+    EXPLAIN_CODING_NOT_ASKED,    /* it has no Accept-Encoding */
+    EXPLAIN_CODING_NOT_TAKEN,    /* the client takes nothing else that is to be had */
+    EXPLAIN_CODING_NOTHING_ELSE, /* ... nothing at all */
+    EXPLAIN_CODING_LIKED,        /* it likes it best */
+    EXPLAIN_CODING_NO_GAIN,      /* the form it likes best is not shorter */
+    EXPLAIN_CODING_PART          /* parts are of what is stored, until another form is kept */
+};
+
+struct explain_coding {
+    enum explain_form form;
+    enum http_coding coding;
+    enum explain_coding_why why;
+    enum variant_why object; /* what the stored response was judged to be */
+    enum http_coding liked;  /* of EXPLAIN_CODING_NO_GAIN and PART: the form it would have been */
+    uint64_t len;            /* of EXPLAIN_FORM_KEPT */
+    bool kept_later;         /* EXPLAIN_FORM_QUICK: once it was sent, a form to be kept is made */
+};
+
 struct explanation {
     enum explain_end end;
     enum cache_reason reason; /* as Cache-Status will tell it; REASON_LOCAL when brink answers */
@@ -44,6 +76,8 @@ struct explanation {
     const struct site_settings *site; /* NULL: none answers */
     bool last_hop;                    /* Max-Forwards has run out */
     struct way way;                   /* with a site */
+
+    struct explain_coding coding; /* with a site, of what is not refused */
 
     bool looked_up; /* the rest is filled */
     struct lookup_question question;
@@ -63,5 +97,9 @@ struct explanation {
 MUST_USE enum err explain_request(struct proxy_shared *shared, struct store_reader *reader,
                                   struct arena *arena, const struct explain_question *question,
                                   int64_t now_s, struct explanation *out, const char **out_hint);
+
+/* explain_coding.c: of an explanation that is whole but for this. ERR_NOMEM. */
+MUST_USE enum err
+explain_add_coding(struct store_reader *reader, struct arena *arena, struct explanation *out);
 
 #endif

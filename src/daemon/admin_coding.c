@@ -1,6 +1,8 @@
-/* Members of a stored object as JSON, their numbers being codings (http/coding.h). */
+/* Members of a stored object as JSON, their numbers being codings (http/coding.h); and the sentence
+ * about which coding is sent. */
 #include "daemon/admin_coding.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 
 #include "cache/partial.h"
@@ -65,4 +67,118 @@ admin_add_codings(json_t *variant, struct store_reader *reader, const struct sto
     (void)json_object_set_new(variant, "decodable",
                               json_boolean((object->flags & CACHE_CODED) != 0));
     (void)json_object_set_new(variant, "codings", members_of(reader, stored));
+}
+
+/* --- which would be sent --- */
+
+static const char *
+form_name(enum explain_form form)
+{
+    static const char *const names[] = {
+        [EXPLAIN_FORM_OPEN] = "open",       [EXPLAIN_FORM_STORED] = "stored",
+        [EXPLAIN_FORM_KEPT] = "kept",       [EXPLAIN_FORM_QUICK] = "quick",
+        [EXPLAIN_FORM_DECODED] = "decoded",
+    };
+
+    ASSERT((unsigned)form < ARRAY_LEN(names));
+    return names[form];
+}
+
+static enum err
+why_stored(struct arena *arena, const struct explain_coding *coding, struct slice *out)
+{
+    const char *name = coding_name(coding->coding), *liked = coding_name(coding->liked);
+
+    switch (coding->why) {
+    case EXPLAIN_CODING_OBJECT:
+        return arena_printf(arena, out, "%s",
+                            coding->object == VARIANT_CODABLE
+                                ? "when it was stored, the site did not compress it"
+                                : variant_why_sentence(coding->object));
+    case EXPLAIN_CODING_REQUEST:
+        return arena_printf(arena, out, "the request says no-transform");
+    case EXPLAIN_CODING_NOT_ASKED:
+        return arena_printf(arena, out, "the request has no Accept-Encoding");
+    case EXPLAIN_CODING_NOT_TAKEN:
+        return arena_printf(arena, out, "the client takes none of the site's codings");
+    case EXPLAIN_CODING_NOTHING_ELSE:
+        return arena_printf(arena, out, "the client takes nothing that it can be sent in");
+    case EXPLAIN_CODING_LIKED:
+        return arena_printf(arena, out, "the client likes nothing better than %s", name);
+    case EXPLAIN_CODING_NO_GAIN:
+        return arena_printf(arena, out, "in %s it would be less than 5 %% shorter", liked);
+    case EXPLAIN_CODING_PART:
+        return arena_printf(arena, out, "a part is asked for, and no %s of it is kept yet", liked);
+    }
+    UNREACHABLE();
+}
+
+/* What comes may be coded or not; the client's side of it is known. */
+static enum err
+sentence_of_open(struct arena *arena, const struct explain_coding *coding, struct slice *out)
+{
+    struct slice why;
+    enum err rc;
+
+    if (coding->coding != CODING_IDENTITY)
+        return arena_printf(arena, out,
+                            "%s, if what comes may be compressed: by compress_types, compress_min "
+                            "and no-transform",
+                            coding_name(coding->coding));
+    rc = why_stored(arena, coding, &why);
+    return rc == OK ? arena_printf(arena, out, "as it comes: %.*s", SLICE_ARGS(why)) : rc;
+}
+
+static enum err
+sentence_of_stored(struct arena *arena, const struct explain_coding *coding, struct slice *out)
+{
+    struct slice why;
+    enum err rc = why_stored(arena, coding, &why);
+
+    if (rc != OK)
+        return rc;
+    return arena_printf(arena, out, "%s, as it is stored: %.*s", coding_name(coding->coding),
+                        SLICE_ARGS(why));
+}
+
+static enum err
+sentence_of_coding(struct arena *arena, const struct explain_coding *coding, struct slice *out)
+{
+    const char *name = coding_name(coding->coding);
+
+    switch (coding->form) {
+    case EXPLAIN_FORM_OPEN:
+        return sentence_of_open(arena, coding, out);
+    case EXPLAIN_FORM_STORED:
+        return sentence_of_stored(arena, coding, out);
+    case EXPLAIN_FORM_KEPT:
+        return arena_printf(arena, out, "%s, the form that is kept: %" PRIu64 " bytes", name,
+                            coding->len);
+    case EXPLAIN_FORM_QUICK:
+        return arena_printf(arena, out, "%s, compressed as it is sent; %s", name,
+                            coding->kept_later ? "the form to be kept is made afterwards"
+                                               : "none is kept of it (compress_max)");
+    case EXPLAIN_FORM_DECODED:
+        return arena_printf(arena, out,
+                            "identity, decompressed as it is sent: the client does not take what "
+                            "is stored");
+    }
+    UNREACHABLE();
+}
+
+enum err
+admin_coding_of(struct arena *arena, const struct explanation *explanation,
+                struct slice *out_sentence, json_t **out)
+{
+    const struct explain_coding *coding = &explanation->coding;
+    enum err rc = sentence_of_coding(arena, coding, out_sentence);
+
+    if (rc != OK)
+        return rc;
+    *out = json_pack("{s:s, s:s, s:o, s:o}", "coding", coding_name(coding->coding), "form",
+                     form_name(coding->form), "bytes",
+                     coding->form == EXPLAIN_FORM_KEPT ? json_integer((json_int_t)coding->len)
+                                                       : json_null(),
+                     "sentence", admin_text(*out_sentence));
+    return OK;
 }

@@ -10,6 +10,7 @@
 
 #include "cache/explain.h"
 #include "cache/partial.h"
+#include "daemon/admin_coding.h"
 #include "daemon/admin_json.h"
 
 enum { SHOWN_VARIANTS_MAX = 6, VALUE_SHOWN_MAX = 160 };
@@ -562,6 +563,28 @@ tell_slices(struct telling *telling)
         object->slice_len, explanation->slices_n, explanation->slices_stored_n);
 }
 
+/* Only of what is sent or would be. */
+static enum err
+tell_coding(struct telling *telling)
+{
+    const struct explanation *explanation = telling->explanation;
+    struct slice sentence;
+    json_t *coding;
+    enum err rc;
+
+    if (explanation->site == NULL || explanation->end == EXPLAIN_REFUSED ||
+        explanation->end == EXPLAIN_LOCAL || explanation->end == EXPLAIN_ONLY_IF_CACHED) {
+        set(telling, "coding", json_null());
+        return OK;
+    }
+    rc = admin_coding_of(telling->arena, explanation, &sentence, &coding);
+    if (rc != OK)
+        return rc;
+    set(telling, "coding", coding);
+    say(telling, "coding", "%.*s", SLICE_ARGS(sentence));
+    return OK;
+}
+
 static enum err
 tell_looked_up(struct telling *telling, const struct explain_subject *subject)
 {
@@ -598,6 +621,8 @@ tell(struct telling *telling, const struct explain_question *question)
     tell_site(telling);
     tell_key(telling);
     tell_class(telling);
+    if (rc == OK)
+        rc = tell_coding(telling);
     if (rc == OK && explanation->looked_up)
         rc = tell_looked_up(telling, &subject);
     set(telling, "lines", json_incref(telling->lines));

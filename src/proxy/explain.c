@@ -336,6 +336,6 @@ explain_request(struct proxy_shared *shared, struct store_reader *reader, struct
     else if (out->way.kind == LOOKUP_PASS)
         end_with(out, EXPLAIN_PASSED, out->way.reason);
     else
-        return look_up(shared, reader, arena, now_s, out);
-    return OK;
+        rc = look_up(shared, reader, arena, now_s, out);
+    return rc == OK ? explain_add_coding(reader, arena, out) : rc;
 }
