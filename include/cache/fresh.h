@@ -71,8 +71,8 @@ fresh_admit_part(const struct cache_settings *settings, const struct http_fields
 
 /* After a 304 or a 200 that validates: recompute times and lifetime from the merged head's fields
  * (with the new Age among them; slices borrow them). Keeps status, vary and tags. RFC 9111 section
- * 4.3.4. False: it must no longer be stored (or its Vary now names fields it was not stored with),
- * and *object is as it was. */
+ * 4.3.4. False: it must no longer be stored, and *object is as it was. What its Vary names by now
+ * is another question: variant_covers. */
 bool fresh_update(const struct cache_settings *settings, const struct http_request *request,
                   const struct http_fields *merged, int64_t request_s, int64_t response_s,
                   struct cache_object *object);

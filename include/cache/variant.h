@@ -81,6 +81,11 @@ unsigned variant_offers(const struct variant_settings *settings, const struct ca
 bool variant_owns_encoding(const struct cache_settings *settings, bool asked_ours,
                            const struct http_fields *fields, const struct cache_object *object);
 
+/* After a 304, by the object as it was judged anew: is every field that the merged Vary names one
+ * that it was stored with? If not, it must no longer be stored: RFC 9111 sections 4.1 and 4.3.4. */
+bool variant_covers(const struct cache_settings *settings, bool asked_ours,
+                    const struct http_fields *merged, const struct cache_object *object);
+
 /* --- heads --- */
 
 /* Of a stored head: what all representations share, and the stored one's own lines. */

@@ -1,7 +1,6 @@
 /* Admission, freshness and age. One calculation serves a new response and a validated one. */
 #include "cache/fresh.h"
 
-#include "cache/variant.h"
 #include "cache/vary.h"
 
 static const uint32_t delta_max_s = (uint32_t)1 << 31; /* RFC 9111 section 1.2.2 */
@@ -444,17 +443,6 @@ fresh_admit_part(const struct cache_settings *settings, const struct http_fields
                                    : REASON_STORED;
 }
 
-/* What it was stored with, and these fields name. */
-static bool
-is_covered(const struct cache_settings *settings, const struct http_fields *merged,
-           const struct cache_object *object)
-{
-    unsigned how =
-        variant_owns_encoding(settings, false, merged, object) ? CACHE_VARY_OWN_ENCODING : 0;
-
-    return cache_vary_covers(object->vary, how, merged);
-}
-
 bool
 fresh_update(const struct cache_settings *settings, const struct http_request *request,
              const struct http_fields *merged, int64_t request_s, int64_t response_s,
@@ -465,7 +453,6 @@ fresh_update(const struct cache_settings *settings, const struct http_request *r
 
     effective_cachectl(settings, merged, &cc);
     if (check_response(settings, &cc, request, object->status, merged) != REASON_STORED ||
-        !is_covered(settings, merged, object) ||
         set_freshness(settings, &cc, request, merged, request_s, response_s, &updated) !=
             REASON_STORED)
         return false;

@@ -2,6 +2,8 @@
  * variant_tags.c. */
 #include "cache/variant.h"
 
+#include "cache/vary.h"
+
 /* --- judging --- */
 
 /* `pattern` in lower case, of which each "*" stands for any bytes, none included. */
@@ -199,6 +201,15 @@ variant_owns_encoding(const struct cache_settings *settings, bool asked_ours,
         return false;
     return asked_ours || (object->flags & CACHE_CODED) != 0 ||
            (coding_of_response(fields, &coding) && coding == CODING_IDENTITY);
+}
+
+bool
+variant_covers(const struct cache_settings *settings, bool asked_ours,
+               const struct http_fields *merged, const struct cache_object *object)
+{
+    bool ours = variant_owns_encoding(settings, asked_ours, merged, object);
+
+    return cache_vary_covers(object->vary, ours ? CACHE_VARY_OWN_ENCODING : 0, merged);
 }
 
 /* --- heads --- */

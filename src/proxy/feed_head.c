@@ -267,6 +267,7 @@ static enum err
 merge(struct feed *feed, const struct http_response *response, struct fill_head *head,
       bool *out_storable)
 {
+    const struct cache_settings *settings = &feed->site->cache;
     struct validate_merged merged;
     struct cache_labels labels = {0};
     int64_t now_s = loop_wall_s();
@@ -284,10 +285,12 @@ merge(struct feed *feed, const struct http_response *response, struct fill_head 
     rc = validate_merge_fields(&feed->arena, feed->stale_head, &feed->stale, response, now_s,
                                &merged);
     if (rc == OK) {
-        *out_storable = fresh_update(&feed->site->cache, &feed->request, &merged.fields,
-                                     sent_s(feed, now_s), now_s, &head->object) &&
-                        feed_keeps_place(feed, &merged.fields, head);
+        *out_storable = fresh_update(settings, &feed->request, &merged.fields, sent_s(feed, now_s),
+                                     now_s, &head->object);
         judge_coding_anew(feed, &merged.fields, head);
+        *out_storable = *out_storable &&
+                        variant_covers(settings, feed->asked_ours, &merged.fields, &head->object) &&
+                        feed_keeps_place(feed, &merged.fields, head);
         rc = validate_merge_head(&feed->arena, &merged, &head->object, &head->text);
     }
     if (rc == OK)

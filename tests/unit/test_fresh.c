@@ -625,9 +625,6 @@ update_after_validation(void **state)
         {"4.3.4: now with a cookie", "", DATED "Set-Cookie: a=b\nCache-Control: max-age=9", false,
          0, 0, 0},
         {"4.3.4: now without any freshness", "", DATED, false, 0, 0, 0},
-        {"4.1: the same Vary", "", DATED "Vary: Accept\nCache-Control: max-age=9", true, 9, 0, 0},
-        {"4.1: another Vary", "", DATED "Vary: Accept, Foo\nCache-Control: max-age=9", false, 0, 0,
-         0},
         {"4.1: now Vary: *", "", DATED "Vary: *\nCache-Control: max-age=9", false, 0, 0, 0},
         {"3.5: asked with credentials",
          "Authorization: Basic YQ==", DATED "Cache-Control: max-age=9", false, 0, 0, 0},
@@ -656,47 +653,6 @@ update_after_validation(void **state)
         assert_int_equal(object.lifetime_s, cases[i].want ? cases[i].lifetime_s : 1);
         assert_int_equal(object.flags, cases[i].want ? cases[i].flags : CACHE_MUST_REVALIDATE);
         assert_int_equal(object.initial_age_s, cases[i].initial_age_s);
-        arena_fini(&arena);
-    }
-}
-
-/* RFC 9111 section 4.1: a Vary by Accept-Encoding, in a 304 for what was stored without. */
-static void
-update_where_codings_are_ours(void **state)
-{
-    static const struct {
-        const char *why;
-        bool own;
-        unsigned flags;
-        const char *merged;
-        bool want;
-    } cases[] = {
-        {"the origin's affair", false, 0, DATED "Vary: Accept-Encoding\nCache-Control: max-age=9",
-         false},
-        {"ours, and not coded", true, 0, DATED "Vary: Accept-Encoding\nCache-Control: max-age=9",
-         true},
-        {"ours, and to be undone", true, CACHE_CODED,
-         DATED "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: max-age=9", true},
-        {"ours, but left as it is", true, 0,
-         DATED "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: max-age=9", false},
-        {"another field too", true, 0, DATED "Vary: Accept-Encoding, Foo\nCache-Control: max-age=9",
-         false},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct cache_settings settings = {.own_encoding = cases[i].own};
-        struct cache_object object = {.status = 200, .flags = (uint16_t)cases[i].flags};
-        struct arena arena;
-        struct http_request request;
-        struct http_fields merged;
-
-        print_message("case: %s\n", cases[i].why);
-        arena_init(&arena, 0);
-        request = request_from(&arena, METHOD_GET, "");
-        fields_from(&arena, cases[i].merged, &merged);
-        assert_int_equal(fresh_update(&settings, &request, &merged, NOW_S, NOW_S, &object),
-                         cases[i].want);
         arena_fini(&arena);
     }
 }
@@ -902,7 +858,6 @@ main(void)
         cmocka_unit_test(an_object_has_all_of_the_response),
         cmocka_unit_test(dates_before_1970_do_not_confuse),
         cmocka_unit_test(update_after_validation),
-        cmocka_unit_test(update_where_codings_are_ours),
         cmocka_unit_test(what_a_site_allows),
         cmocka_unit_test(queries_are_not_guessed_about),
     };

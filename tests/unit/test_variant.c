@@ -307,6 +307,48 @@ whose_affair_codings_are(void **state)
     }
 }
 
+/* RFC 9111 sections 4.1 and 4.3.4: what a 304 says of Vary, for what was stored by "Accept". */
+static void
+what_was_varied_by(void **state)
+{
+    static const struct {
+        const char *why;
+        bool own, asked_ours;
+        unsigned flags;
+        const char *merged;
+        bool want;
+    } cases[] = {
+        {"the same", false, false, 0, "Vary: Accept", true},
+        {"none any more", false, false, 0, "X: y", true},
+        {"another field", false, false, 0, "Vary: Accept, Foo", false},
+        {"codings are the origin's affair", false, true, 0, "Vary: Accept-Encoding", false},
+        {"ours, and not coded", true, false, 0, "Vary: Accept, Accept-Encoding", true},
+        {"ours, and to be undone", true, false, D, "Vary: Accept-Encoding\nContent-Encoding: gzip",
+         true},
+        {"ours, but from now on left as it is", true, false, 0,
+         "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: no-transform", false},
+        {"left as it is, but everyone asks alike", true, true, 0,
+         "Vary: Accept-Encoding\nContent-Encoding: gzip\nCache-Control: no-transform", true},
+        {"another field too", true, true, 0, "Vary: Accept-Encoding, Foo", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_settings settings = {.own_encoding = cases[i].own};
+        const struct cache_object object = {.flags = (uint16_t)cases[i].flags,
+                                            .vary = SLICE("accept: a\n")};
+        struct http_fields merged;
+        struct arena arena;
+
+        print_message("case: 4.1: %s\n", cases[i].why);
+        arena_init(&arena, 0);
+        fields_from(&arena, cases[i].merged, &merged);
+        assert_int_equal(variant_covers(&settings, cases[i].asked_ours, &merged, &object),
+                         cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
 #define HASH "AbCd0123-_z"
 
 static void
@@ -555,6 +597,7 @@ main(void)
         cmocka_unit_test(a_partial_object_is_in_one_coding),
         cmocka_unit_test(offers),
         cmocka_unit_test(whose_affair_codings_are),
+        cmocka_unit_test(what_was_varied_by),
         cmocka_unit_test(own_lines),
         cmocka_unit_test(own_lines_are_bounded),
         cmocka_unit_test(hashes),
