@@ -206,4 +206,40 @@ family_close_file(struct family_file *file)
     mdb_env_close(file->env);
 }
 
+struct family_row {
+    uint64_t variant, family;
+    uint8_t member;
+};
+
+/* Records of key "a", bodies in them, in this order of ids, in an idle store's file. */
+static inline void
+family_craft(const char *path, const struct family_row *rows, size_t n)
+{
+    struct store *store = help_open(path, 4 * MIB);
+    struct family_file file;
+
+    assert_int_equal(help_put(store, &(struct help_object){.key = "first", .body_len = 1}, NULL),
+                     OK);
+    store_close(&store);
+    family_open_file(&file, path, true);
+    for (size_t i = 0; i < n; i++) {
+        struct help_object object =
+            family_object("a", rows[i].variant, rows[i].family, rows[i].member, 900);
+        char tail[900], value[2000];
+        struct record record = {.member = object.member,
+                                .variant = object.variant,
+                                .family = object.family,
+                                .body_len = object.body_len,
+                                .key = slice_from_str("a"),
+                                .tail = slice_of(tail, sizeof(tail))};
+        uint64_t key = record_key(100 + i, RECORD_PIECE);
+        MDB_val name = {sizeof(key), &key}, data = {record_len(&record), value};
+
+        help_fill(tail, object.body_seed, 0, sizeof(tail));
+        record_encode(&record, 100 + i, value);
+        assert_int_equal(mdb_put(file.txn, file.dbi, &name, &data, 0), 0);
+    }
+    family_close_file(&file); /* the saved index is of another transaction: the records are read */
+}
+
 #endif

@@ -338,48 +338,12 @@ a_transaction_that_fails_changes_no_family(void **state)
 
 /* --- files that are not as they should be --- */
 
-struct row {
-    uint64_t variant, family;
-    uint8_t member;
-};
-
-/* Records of key "a", bodies in them, in this order of ids, in an idle store's file. */
-static void
-craft(const char *path, const struct row *rows, size_t n)
-{
-    struct store *store = help_open(path, 4 * MIB);
-    struct family_file file;
-
-    assert_int_equal(help_put(store, &(struct help_object){.key = "first", .body_len = 1}, NULL),
-                     OK);
-    store_close(&store);
-    family_open_file(&file, path, true);
-    for (size_t i = 0; i < n; i++) {
-        struct help_object object =
-            family_object("a", rows[i].variant, rows[i].family, rows[i].member, 900);
-        char tail[900], value[2000];
-        struct record record = {.member = object.member,
-                                .variant = object.variant,
-                                .family = object.family,
-                                .body_len = object.body_len,
-                                .key = slice_from_str("a"),
-                                .tail = slice_of(tail, sizeof(tail))};
-        uint64_t key = record_key(100 + i, RECORD_PIECE);
-        MDB_val name = {sizeof(key), &key}, data = {record_len(&record), value};
-
-        help_fill(tail, object.body_seed, 0, sizeof(tail));
-        record_encode(&record, 100 + i, value);
-        assert_int_equal(mdb_put(file.txn, file.dbi, &name, &data, 0), 0);
-    }
-    family_close_file(&file); /* the saved index is of another transaction: the records are read */
-}
-
 static void
 a_scan_keeps_what_belongs_together(void **state)
 {
     static const struct {
         const char *why;
-        struct row rows[4];
+        struct family_row rows[4];
         size_t n;
         uint64_t members; /* of variant 0, found afterwards */
         unsigned entries;
@@ -404,7 +368,7 @@ a_scan_keeps_what_belongs_together(void **state)
 
         print_message("case: %s\n", cases[i].why);
         help_new_folder(path, sizeof(path));
-        craft(path, cases[i].rows, cases[i].n);
+        family_craft(path, cases[i].rows, cases[i].n);
         store = help_open(path, 4 * MIB);
         reader = help_reader(store);
         assert_true(store->scan.given_n > 0);
@@ -422,7 +386,7 @@ a_scan_keeps_what_belongs_together(void **state)
 static void
 purges_count_heads_in_any_order(void **state)
 {
-    static const struct row rows[] = {{0, 5, 1}, {0, 5, 2}, {0, 5, 0}, {0, 5, 3}};
+    static const struct family_row rows[] = {{0, 5, 1}, {0, 5, 2}, {0, 5, 0}, {0, 5, 3}};
     static const struct store_purge purges[] = {
         {.kind = STORE_PURGE_PREFIX, .text = SLICE("a")},
         {.kind = STORE_PURGE_PREFIX, .soft = true, .text = SLICE("a")},
@@ -438,7 +402,7 @@ purges_count_heads_in_any_order(void **state)
         uint64_t id;
 
         help_new_folder(path, sizeof(path));
-        craft(path, rows, ARRAY_LEN(rows));
+        family_craft(path, rows, ARRAY_LEN(rows));
         store = help_open(path, 4 * MIB);
         assert_int_equal(family_entries(store, "a"), 4);
         (void)help_purge(store, &purges[i], 1, &id);
@@ -452,12 +416,36 @@ purges_count_heads_in_any_order(void **state)
     }
 }
 
+/* It cannot be, so it is made here. */
+static void
+a_check_drops_a_member_without_its_head(void **state)
+{
+    static const struct family_row rows[] = {{0, 5, 0}, {0, 5, 1}};
+    struct store_check check;
+    struct store *store;
+    char path[256];
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    family_craft(path, rows, ARRAY_LEN(rows));
+    store = help_open(path, 4 * MIB);
+    assert_int_equal(store_check(store, &check), OK);
+    assert_int_equal(check.bad, 0);
+    index_remove(&store->index, index_find_member(&store->index, help_key("a").hash, 0, 0));
+    assert_int_equal(store_check(store, &check), OK);
+    assert_int_equal(check.bad, 1);
+    assert_int_equal(help_put(store, &(struct help_object){.key = "end", .body_len = 1}, NULL), OK);
+    assert_int_equal(family_entries(store, "a"), 0);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 /* The hand writes a used member again, and then evicts its head, in one transaction: it meets them
  * in this order when the head's id is the larger one. */
 static void
 a_member_written_again_goes_with_its_head(void **state)
 {
-    static const struct row rows[] = {{0, 5, 1}, {0, 5, 0}};
+    static const struct family_row rows[] = {{0, 5, 1}, {0, 5, 0}};
     struct store_key name = help_key("a");
     struct store_object head, member;
     struct store_reader *reader;
@@ -467,7 +455,7 @@ a_member_written_again_goes_with_its_head(void **state)
 
     (void)state;
     help_new_folder(path, sizeof(path));
-    craft(path, rows, ARRAY_LEN(rows));
+    family_craft(path, rows, ARRAY_LEN(rows));
     store = help_open(path, 4 * MIB);
     reader = help_reader(store);
     store_read_begin(reader);
@@ -498,6 +486,7 @@ main(void)
         cmocka_unit_test(a_transaction_that_fails_changes_no_family),
         cmocka_unit_test(a_scan_keeps_what_belongs_together),
         cmocka_unit_test(purges_count_heads_in_any_order),
+        cmocka_unit_test(a_check_drops_a_member_without_its_head),
         cmocka_unit_test(a_member_written_again_goes_with_its_head),
     };
 

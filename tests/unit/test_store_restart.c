@@ -485,6 +485,46 @@ families_found_late_stay_apart(void **state)
     help_remove_folder(path);
 }
 
+/* A purge is at work, and its sweep has not come to them yet, when the hand does: it writes the
+ * member again, and judges the head. That counts as one. */
+static void
+eviction_counts_heads_for_purges(void **state)
+{
+    static const struct family_row rows[] = {{0, 5, 1}, {0, 5, 0}};
+    struct store_purge nothing = {.kind = STORE_PURGE_PREFIX, .text = SLICE("nothing")};
+    struct store_purge purge = {.kind = STORE_PURGE_PREFIX, .text = SLICE("a")};
+    struct store_purge_status status;
+    struct store_reader *reader;
+    struct store *store;
+    char path[256], key[32];
+    uint64_t id;
+
+    (void)state;
+    help_new_folder(path, sizeof(path));
+    family_craft(path, rows, ARRAY_LEN(rows));
+    store = help_open(path, 4 * MIB);
+    reader = help_reader(store);
+    assert_true(family_has(reader, "a", 0, 1, true));
+    (void)help_purge(store, &nothing, 1, &id);
+    (void)help_purge_finish(store, id); /* the sweep has its transaction, to be renewed */
+    hold(true);
+    (void)help_purge(store, &purge, 1, &id);
+    for (unsigned i = 0; i < 400 && family_entries(store, "a") > 0; i++) {
+        (void)snprintf(key, sizeof(key), "filler/%u", i);
+        assert_int_equal(
+            help_put(store, &(struct help_object){.key = key, .body_len = 20000}, NULL), OK);
+    }
+    assert_int_equal(family_entries(store, "a"), 0);
+    hold(false);
+    assert_int_equal(help_purge_finish(store, id), 1);
+    assert_int_equal(store_purge_status(store, id, &status), OK);
+    assert_int_equal(status.removed, 1);
+    store_reader_free(&reader);
+    help_empty(store);
+    store_close(&store);
+    help_remove_folder(path);
+}
+
 static void
 fill_for_purges(const char *path)
 {
@@ -637,6 +677,7 @@ main(void)
         cmocka_unit_test(what_is_doomed_is_saved_too),
         cmocka_unit_test(what_is_stored_meanwhile_counts),
         cmocka_unit_test(families_found_late_stay_apart),
+        cmocka_unit_test(eviction_counts_heads_for_purges),
         cmocka_unit_test(purges_hold_for_what_is_found_later),
         cmocka_unit_test(a_full_store_waits_for_what_can_go),
         cmocka_unit_test(it_can_be_closed_meanwhile),
