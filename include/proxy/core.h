@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "proxy/buffers.h"
+#include "proxy/deliver_code.h"
 #include "proxy/fill.h"
 #include "proxy/proxy.h"
 
@@ -72,6 +73,7 @@ struct proxy {
     const struct site_settings *host_site;
 
     struct represent_memo accept;
+    struct deliver_share coding;
 };
 
 /* The worker's read section: begun when first needed, ended by whoever the loop called. Nothing of

@@ -4,7 +4,19 @@
 #ifndef BRINK_PROXY_DELIVER_CODE_H
 #define BRINK_PROXY_DELIVER_CODE_H
 
+#include "base/list.h"
+#include "net/loop.h"
 #include "transform/coder.h"
+
+/* What the coders of one worker may still do before others have their turn, and which of them wait
+ * for that. Its loop's alone. */
+struct deliver_share {
+    struct list waiting; /* struct deliver_code */
+    struct wake *wake;
+    uint64_t left_len;
+};
+MUST_USE enum err deliver_share_init(struct deliver_share *share, struct loop *loop); /* NOMEM */
+void deliver_share_fini(struct deliver_share *share); /* no coder is left; harmless on zeros */
 
 struct deliver_code; /* opaque; fields live in src/proxy/deliver_code.c */
 struct deliver;

@@ -2,10 +2,10 @@
  *
  *   source --(16 KB at most)--> coder --> out[] --> client
  *
- * The client's pull is the clock: nothing is coded ahead of it but what fits into out[]. A call
- * that used up its share of input without a byte of output comes back by a wake of its own, so that
- * no turn of the loop gets long. What a waiting source has given is flushed: whoever reads a slow
- * body, or a stream of events, has all of it that there is. */
+ * The client's pull is the clock: nothing is coded ahead of it but what fits into out[]. All coders
+ * of a worker share what may be done in one turn of the loop; who finds nothing left of that, or
+ * whose step brought no output, waits in a list for the next one. What a waiting source has given
+ * is flushed: whoever reads a slow body, or a stream of events, has all of it that there is. */
 #include "proxy/deliver_code.h"
 
 #include "base/stats.h"
@@ -14,14 +14,17 @@
 #include "proxy/deliver.h"
 
 enum {
-    SHARE_LEN = CODER_STEP_LEN, /* into the coder, in one or ... */
-    STEPS_MAX = 4,              /* in some steps, before others have their turn */
+    SHARE_LEN = 1 << 17,       /* in and out of all coders together: a millisecond or two */
+    STEP_LEN = CODER_STEP_LEN, /* of one, in one or ... */
+    STEPS_MAX = 4,             /* in some steps, before others have their turn */
     OUT_LEN = 16384
 };
 
 struct deliver_code {
+    struct list link; /* in its worker's share, while it waits */
+    struct deliver *deliver;
+    struct deliver_share *share;
     struct coder *coder;
-    struct wake *wake;
     enum http_coding to;
     size_t off, len; /* out[off .. len) is not sent yet */
     bool dirty;      /* the coder may keep some of what it was given */
@@ -37,13 +40,58 @@ static const enum counter out_stats[CODING_COUNT] = {
     STAT_decoded_out_bytes, STAT_coded_gzip_out_bytes, STAT_coded_br_out_bytes,
     STAT_coded_zstd_out_bytes};
 
-static void
-on_wake(void *arg)
-{
-    struct deliver *deliver = arg;
+/* --- turns --- */
 
-    deliver->on_more(deliver->arg);
+/* Longest wait first. Who is called may wait again, behind the others. */
+static void
+on_turn(void *arg)
+{
+    struct deliver_share *share = arg;
+
+    share->left_len = SHARE_LEN;
+    while (share->left_len > 0 && !list_empty(&share->waiting)) {
+        struct deliver *deliver = LIST_FIRST(&share->waiting, struct deliver_code, link)->deliver;
+
+        list_remove(share->waiting.next);
+        deliver->on_more(deliver->arg);
+    }
+    if (!list_empty(&share->waiting))
+        wake_post(share->wake);
 }
+
+enum err
+deliver_share_init(struct deliver_share *share, struct loop *loop)
+{
+    list_init(&share->waiting);
+    share->left_len = SHARE_LEN;
+    share->wake = wake_new(loop, on_turn, share);
+    return share->wake == NULL ? ERR_NOMEM : OK;
+}
+
+void
+deliver_share_fini(struct deliver_share *share)
+{
+    wake_free(&share->wake);
+}
+
+static enum deliver_next
+await_turn(struct deliver_code *code)
+{
+    list_remove(&code->link);
+    list_push(&code->share->waiting, &code->link);
+    wake_post(code->share->wake);
+    return DELIVER_WAIT;
+}
+
+static void
+use_share(struct deliver_code *code, uint64_t len)
+{
+    struct deliver_share *share = code->share;
+
+    share->left_len -= len < share->left_len ? len : share->left_len;
+}
+
+/* --- life --- */
 
 enum err
 deliver_code_new(struct deliver *deliver, const struct deliver_code_plan *plan,
@@ -65,9 +113,11 @@ deliver_code_new(struct deliver *deliver, const struct deliver_code_plan *plan,
     if (code == NULL)
         return ERR_NOMEM;
     memset(code, 0, offsetof(struct deliver_code, out));
+    list_init(&code->link);
+    code->deliver = deliver;
+    code->share = &proxy->coding;
     code->to = plan->to;
-    code->wake = wake_new(proxy->loop, on_wake, deliver);
-    rc = code->wake == NULL ? ERR_NOMEM : coder_new(&coder, &code->coder);
+    rc = coder_new(&coder, &code->coder);
     if (rc != OK)
         deliver_code_free(&code);
     else
@@ -83,8 +133,8 @@ deliver_code_free(struct deliver_code **slot)
     *slot = NULL;
     if (code == NULL)
         return;
+    list_remove(&code->link);
     coder_free(&code->coder);
-    wake_free(&code->wake);
     mem_free(code);
 }
 
@@ -97,14 +147,17 @@ deliver_coded(struct deliver *deliver, struct deliver_code *code,
     deliver->on_bad = on_bad;
 }
 
+/* --- steps --- */
+
 static enum err
 run(struct deliver_code *code, struct slice *in, enum coder_flush flush, bool *out_done)
 {
-    size_t n = 0;
+    size_t n = 0, in_len = in->len;
     enum err rc =
         coder_run(code->coder, in, flush, code->out + code->len, OUT_LEN - code->len, &n, out_done);
 
     code->len += n;
+    use_share(code, in_len - in->len + n + 1); /* who does nothing uses it up, too */
     return rc;
 }
 
@@ -158,13 +211,15 @@ fill_out(struct deliver *deliver)
     struct deliver_code *code = deliver->code;
     struct slice nothing = SLICE_NONE;
     enum deliver_next next = DELIVER_DATA;
-    uint64_t left = SHARE_LEN;
+    uint64_t left = STEP_LEN;
     enum err rc = OK;
     bool done = false;
 
     code->off = code->len = 0;
     if (code->ended)
         return DELIVER_END;
+    if (code->share->left_len == 0)
+        return await_turn(code);
     for (unsigned i = 0; i < STEPS_MAX && left > 0 && next == DELIVER_DATA && rc == OK; i++) {
         next = take_source(deliver, &left, &rc);
         if (code->len > 0)
@@ -186,8 +241,7 @@ fill_out(struct deliver *deliver)
         return next; /* the source's own call will come */
     if (next == DELIVER_END && code->ended)
         return next;
-    wake_post(code->wake);
-    return DELIVER_WAIT;
+    return await_turn(code);
 }
 
 enum deliver_next

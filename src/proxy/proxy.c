@@ -146,6 +146,8 @@ proxy_new(struct loop *loop, struct dns *dns, struct proxy_shared *shared, unsig
     if (rc == OK)
         rc = make_origins(proxy, dns);
     if (rc == OK)
+        rc = deliver_share_init(&proxy->coding, loop);
+    if (rc == OK)
         rc = precompressed_new(proxy, &proxy->precompressed);
     if (rc != OK)
         proxy_free(&proxy);
@@ -253,6 +255,7 @@ proxy_free(struct proxy **slot)
         origin_free(&proxy->origins[i]);
     mem_free(proxy->origins);
     free_idle_requests(proxy);
+    deliver_share_fini(&proxy->coding);
     store_reader_free(&proxy->reader);
     mem_free(proxy->scratch);
     proxy->tag = TAG_FREED;

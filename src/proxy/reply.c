@@ -238,9 +238,12 @@ static enum reply_made
 reply_quick(struct request *req, const struct reply_source *source,
             struct representation *representation)
 {
+    struct slice head = variant_shared_lines(source->object, source->head);
+
+    if (source->object->status == 426)
+        head = offer_upgrade(req, head);
     reply_put(req, representation->own);
-    set_reply(req, source->object->status, variant_shared_lines(source->object, source->head),
-              false, 0);
+    set_reply(req, source->object->status, head, false, 0);
     if (!take_body(req, source, 0, source->length)) {
         deliver_code_free(&representation->code);
         return REPLY_GONE;

@@ -74,6 +74,7 @@ def test_quick_form_of_what_is_stored(origin, edge):
     expect(response, BODY, "zstd")
 
 
+@pytest.mark.edge(settings={**QUICK, "slow_turn": "100ms"})
 @pytest.mark.parametrize("length", [1024, 16384, 16385, 65520, 65521, 300_000, 3_000_000])
 def test_lengths(origin, edge, length):
     """Around the coder's step and the store's pieces; large ones are pinned and read over turns."""
@@ -235,6 +236,21 @@ def test_a_laggard_goes_on_from_the_store(origin, edge):
     expect(slow.read_response(), body, "gzip")
 
 
+@pytest.mark.edge(settings={**QUICK, "slow_turn": "100ms"}, workers=1)
+def test_coders_take_turns(origin, edge):
+    """Each gets on while all work at once, and no turn of the loop is theirs alone."""
+    body = text(1_000_000)
+    get_stored(origin, edge, body=body)
+    clients = [edge.client() for _ in range(60)]
+    for n, client in enumerate(clients):
+        client.send_request("GET", "/a.js", accept(("br", "zstd", "gzip")[n % 3]))
+    assert_as_stored(edge.get("/a.js"), body)  # meanwhile
+    for n, client in enumerate(clients):
+        expect(client.read_response(), body, ("br", "zstd", "gzip")[n % 3])
+    seen = edge.stats()
+    assert seen["loop_slow_client"] == seen["loop_slow_message"] == 0
+
+
 def test_a_slow_reader_has_nothing_coded_ahead(origin, edge):
     """The client's pace is the coder's."""
     body = text(8_000_000)
@@ -315,6 +331,7 @@ def forgotten(edge, origin, path, counter):
     assert origin.count() == before + 1
 
 
+@pytest.mark.edge(settings={**QUICK, "slow_turn": "100ms"})
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_a_bomb_is_cut_and_not_stored(origin, edge, coding):
     """On its way in: bounded by decompress_free and decompress_ratio."""
