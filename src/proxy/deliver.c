@@ -351,9 +351,9 @@ next_with_lead(struct deliver *deliver, uint64_t len_max, struct iovec *iov, siz
     return DELIVER_DATA;
 }
 
-enum deliver_next
-deliver_next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
-                   uint64_t *out_len)
+static inline enum deliver_next
+next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+           uint64_t *out_len)
 {
     enum deliver_next next;
 
@@ -374,11 +374,18 @@ deliver_next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov,
 }
 
 enum deliver_next
+deliver_next_plain(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
+                   uint64_t *out_len)
+{
+    return next_plain(deliver, len_max, iov, out_n, out_len);
+}
+
+enum deliver_next
 deliver_next(struct deliver *deliver, uint64_t len_max, struct iovec *iov, size_t *out_n,
              uint64_t *out_len)
 {
     return LIKELY(deliver->code == NULL)
-               ? deliver_next_plain(deliver, len_max, iov, out_n, out_len)
+               ? next_plain(deliver, len_max, iov, out_n, out_len)
                : deliver_next_coded(deliver, len_max, iov, out_n, out_len);
 }
 
