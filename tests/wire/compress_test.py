@@ -338,7 +338,8 @@ def test_a_bomb_is_cut_and_not_stored(origin, edge, coding):
     origin.serve("/a", 200, {**SCRIPT, "Content-Encoding": coding}, bomb(coding, 64 << 20))
     with pytest.raises(h1.Truncated) as cut:
         edge.get("/a")
-    assert cut.value.parser.response.received < 32 << 20
+    response = cut.value.parser.response
+    assert response is None or response.received < 32 << 20  # None: before the first byte
     forgotten(edge, origin, "/a", "decode_bombs")
     assert edge.stats()["loop_slow_client"] == 0
 
