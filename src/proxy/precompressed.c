@@ -152,15 +152,23 @@ on_end(void *arg)
     end_file(file, file->len > 0 ? VARIANT_FILE_FOUND : VARIANT_FILE_MISSING);
 }
 
+/* What kept the question back here says nothing about the file. */
+static enum variant_file
+after_failure(enum err rc)
+{
+    bool ours = rc == ERR_NOMEM || rc == ERR_ORIGIN_BUSY || rc == ERR_EXCHANGE_MEMORY;
+
+    return ours ? VARIANT_FILE_UNASKED : VARIANT_FILE_MISSING;
+}
+
 static void
 on_fail(void *arg, enum err rc, const char *why)
 {
     struct file *file = arg;
 
-    (void)rc; /* the fetch counted and logged it */
-    (void)why;
+    (void)why; /* the fetch counted and logged it */
     file->fetch = NULL;
-    end_file(file, VARIANT_FILE_MISSING);
+    end_file(file, after_failure(rc));
 }
 
 /* --- the question --- */
@@ -241,6 +249,7 @@ ask_for(struct precompressed *files, const struct variant_ask *ask)
     struct url url;
     const struct site_settings *site = find_site(proxy, ask, &url);
     struct file *file = NULL;
+    enum err rc;
 
     if (site != NULL && !proxy->draining)
         file = mem_zalloc(sizeof(*file));
@@ -254,10 +263,11 @@ ask_for(struct precompressed *files, const struct variant_ask *ask)
     file->ask = *ask;
     arena_init(&file->arena, 0);
     list_init(&file->link);
-    if (start_fetch(file, &url, site) == OK)
+    rc = start_fetch(file, &url, site);
+    if (rc == OK)
         list_push(&files->files, &file->link);
     else
-        end_file(file, VARIANT_FILE_MISSING);
+        end_file(file, after_failure(rc));
 }
 
 static void

@@ -158,3 +158,23 @@ def test_only_codings_that_are_named(origin, edge):
     origin.serve("/a.js", 200, FRESH, body)
     make(edge, "/a.js", "br", body)
     assert origin.count("/a.js.br") == 0
+
+
+@pytest.mark.edge(settings={**OPTIONS, "origin.max_connections": "1"})
+def test_what_could_not_be_asked_is_not_remembered(origin, edge):
+    """No connection was left for it: brink makes this one, and asks for the next."""
+    body, newer = codings.text(40000), codings.text(40000, "newer")
+    origin.serve("/a.js", 200, FRESH, body)
+    origin.serve("/a.js.br", 200, FILE, codings.encode("br", newer, 2))
+    assert edge.get("/a.js").body == body
+    edge.wait_stored(1)
+    waiting = edge.client()
+    waiting.send_request("GET", "/held")
+    held = origin.next_request()  # it has the only connection
+    make(edge, "/a.js", "br", body)
+    held.reply(200, {}, b"")
+    assert waiting.read_response().status == 200
+    assert origin.count("/a.js.br") == 0
+    origin.serve("/a.js", 200, FRESH, newer)
+    edge.purge(files=[URL])
+    assert make(edge, "/a.js", "br", newer).body == codings.encode("br", newer, 2)
