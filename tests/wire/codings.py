@@ -39,7 +39,7 @@ def encoder(coding, level=None):
     if coding == "gzip":
         return zlib.compressobj(level, zlib.DEFLATED, 31)
     if coding == "zstd":
-        return zstandard.ZstdCompressor(level=level).compressobj()
+        return zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj()
     return Brotli(level)
 
 
