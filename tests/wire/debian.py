@@ -30,6 +30,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root {root};
+        {more}
         expires 1h;
         error_page 404 = @missing;
         location @missing {{
@@ -125,8 +126,14 @@ class Server:
 
 
 class Nginx(Server):
+    """`more`: directives of its own for this server."""
+
+    def __init__(self, folder, root, more=""):
+        self.more = more
+        super().__init__(folder, root)
+
     def configuration(self, root):
-        return NGINX.format(folder=self.folder, port=self.port, root=root)
+        return NGINX.format(folder=self.folder, port=self.port, root=root, more=self.more)
 
     def command(self, config):
         return [need("nginx", "nginx-light"), "-e", f"{self.folder}/error.log", "-c", str(config)]
