@@ -3,6 +3,8 @@
 //   node run.mjs MODULES                      every test, without running it
 //   node run.mjs MODULES BASE [ID...]         the tests (all, or those named) through the cache at BASE
 //   node run.mjs MODULES BASE --dump ID       one test, with the heads its client sees before the JSON
+//   node run.mjs MODULES BASE --coded [ID...] through a cache that compresses: its client is not shown
+//                                             what that adds to ETag and Vary
 //
 // MODULES is the folder that npm installed into. The JSON is {id: {suite, kind, name, depends_on,
 // result, late}}: result is true or [what kind of failure, why], late says what kept the test from
@@ -18,7 +20,9 @@ const AT_ONCE = 100 // tests under way at a time: README.md says why
 const PAUSE_MS = 3000
 const SLACK_MS = 400
 
-const [modules, base, ...chosen] = process.argv.slice(2)
+const [modules, base, ...words] = process.argv.slice(2)
+const options = new Set(words.filter(word => word.startsWith('--')))
+const chosen = words.filter(word => !word.startsWith('--'))
 const load = file => import(path.resolve(modules, 'node_modules', file))
 
 async function loadGroups () {
@@ -53,6 +57,17 @@ function choose (groups, tests, ids) {
   for (const group of groups) group.tests = group.tests.filter(test => ids.includes(test.id))
 }
 
+// The tests compare these with what their server sent. A gzip form is another representation, and says
+// so: W/"abc~gzip" is made of "abc".
+function hideCoding (headers) {
+  const made = /^W\/("[^"]*)~gzip"$/.exec(headers.get('etag') ?? '')
+  if (made) headers.set('etag', `${made[1]}"`)
+  const names = (headers.get('vary') ?? '').split(/, */)
+  const vary = names.filter(name => name.toLowerCase() !== 'accept-encoding')
+  if (vary.join() !== '') headers.set('vary', vary.join(', '))
+  else headers.delete('vary')
+}
+
 // Notes for each test's URL when a step took longer than it should.
 class Watch {
   constructor (fetch) {
@@ -76,7 +91,9 @@ class Watch {
       this.note(token, `a step came ${Math.round(since)} ms after the one before it`)
     }
     try {
-      return await this.inner(url, { ...init, agent: this.agent })
+      const response = await this.inner(url, { ...init, agent: this.agent })
+      if (options.has('--coded')) hideCoding(response.headers)
+      return response
     } finally {
       const end = performance.now()
       if (end - begin > SLACK_MS) {
@@ -100,10 +117,8 @@ async function run (groups, tests) {
 }
 
 const groups = await loadGroups()
-if (chosen.length > 0) {
-  choose(groups, describe(groups), chosen.filter(word => word !== '--dump'))
-}
+if (chosen.length > 0) choose(groups, describe(groups), chosen)
 const tests = describe(groups)
-if (chosen[0] === '--dump') groups.forEach(group => group.tests.forEach(test => { test.dump = true }))
+if (options.has('--dump')) groups.forEach(group => group.tests.forEach(test => { test.dump = true }))
 if (base !== undefined) await run(groups, tests)
 console.log(JSON.stringify(tests, null, 2))

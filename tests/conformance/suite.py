@@ -5,11 +5,9 @@ A pass is {id: Case}. Ports, the daemon and its checks come from tests/wire.
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +16,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.append(str(ROOT / "tests/wire"))
 
+import npm  # noqa: E402
 import ports  # noqa: E402
+from debian import need  # noqa: E402
 
 MODULES = ROOT / "build/conformance"  # where npm installs; no part of the tree
 PACKAGE = MODULES / "node_modules/http-cache-tests"
@@ -31,6 +31,10 @@ SETTINGS = {
     "site.store_set_cookie": "yes",
     "site.targeted_fields": "cdn-cache-control,surrogate-control",
 }
+
+# The suite's bodies are shorter than what brink compresses by itself, and its client takes gzip.
+PLAIN = {"site.compress": "", "site.decompress": "no"}
+COMPRESSED = {"site.compress_min": "0"}
 
 
 @dataclasses.dataclass
@@ -60,29 +64,6 @@ class Case:
         return "" if self.passed else ": ".join(map(str, self.result or ["not run"]))
 
 
-def need(program, package):
-    path = shutil.which(program)
-    assert path, f"{program} is missing; as root: apt-get install {package}"
-    return path
-
-
-def install():
-    """The suite as package-lock.json has it, unless it is there already."""
-    MODULES.mkdir(parents=True, exist_ok=True)
-    with open(MODULES / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at once install once
-        wanted, installed = HERE / "package-lock.json", MODULES / "installed.json"
-        if installed.exists() and installed.read_bytes() == wanted.read_bytes():
-            return
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, MODULES / name)
-        done = subprocess.run([need("npm", "npm"), "ci", "--omit=dev", "--ignore-scripts",
-                               "--no-audit", "--no-fund"], cwd=MODULES, capture_output=True,
-                              text=True, check=False)
-        assert done.returncode == 0, f"npm could not install the suite:\n{done.stderr}"
-        shutil.copy(wanted, installed)
-
-
 def node(*arguments):
     """What run.mjs prints, as {id: Case}."""
     done = subprocess.run([need("node", "nodejs"), str(HERE / "run.mjs"), str(MODULES), *arguments],
@@ -94,21 +75,21 @@ def node(*arguments):
 
 def cases():
     """Every test of the suite, not run."""
-    install()
+    npm.install(HERE)
     return node()
 
 
-def run(base, expected=frozenset()):
+def run(base, expected=frozenset(), options=()):
     """A pass through the cache at `base`. A test that failed, and that this machine held up so that
     its steps were not when the suite means them, says nothing of the cache: it is run again, unless
-    it is `expected` to fail."""
-    found = node(base)
+    it is `expected` to fail. `options` of run.mjs."""
+    found = node(base, *options)
     for _ in range(ROUNDS):
         again = [case.id for case in found.values()
                  if case.late and not case.passed and case.id not in expected]
         if not again:
             break
-        found.update(node(base, *again))
+        found.update(node(base, *options, *again))
     return found
 
 
@@ -167,6 +148,11 @@ def paragraphs(path):
 def refused():
     """The required and optimal tests that brink fails on purpose: {id: why}."""
     return paragraphs(HERE / "refused.txt")
+
+
+def compressed():
+    """The tests that come out otherwise when everything is compressed: {id: why}."""
+    return paragraphs(HERE / "compressed.txt")
 
 
 def wanted():

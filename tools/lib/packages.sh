@@ -15,11 +15,12 @@ PACKAGES_RUN=(curl)
 
 # The wire tests use real origins (nginx, apache2), real clients (curl, wget), a real tree of
 # documents (python3.11-doc), a real metrics parser (promtool, in prometheus), another parser of
-# requests (nodejs), real websockets (python3-websockets), a real attacker (slowhttptest), and coders
-# that are not brink's own (python3-brotli, python3-zstandard, the command lines).
+# requests (nodejs), real websockets (python3-websockets), a real attacker (slowhttptest), coders that
+# are not brink's own (python3-brotli, python3-zstandard, the command lines) and a browser (chromium,
+# the one large download here: 120 MB).
 PACKAGES_TEST=(
     python3-pytest python3-websockets curl wget nginx-light apache2 nodejs prometheus python3.11-doc
-    slowhttptest python3-brotli python3-zstandard brotli zstd
+    slowhttptest python3-brotli python3-zstandard brotli zstd chromium
 )
 
 # libFuzzer comes with clang.
