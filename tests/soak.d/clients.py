@@ -5,6 +5,7 @@ import re
 import threading
 import time
 import traceback
+import zlib
 
 import h1  # of tests/wire
 import world
@@ -14,7 +15,8 @@ PATIENCE_S = 180.0  # for an answer, on a machine that is busy with other things
 CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 KINDS = ("plain", "range", "ranges", "conditional", "head", "leaving", "slow", "pipelined")
 WEIGHTS = (60, 14, 2, 8, 4, 5, 2, 5)
-COUNTS = (*KINDS, "requests", "bytes", "hits", "cut", "lost")
+COUNTS = (*KINDS, "requests", "bytes", "hits", "coded", "cut", "lost")
+GZIP = 16 + zlib.MAX_WBITS
 
 
 class Wrong(Exception):
@@ -28,8 +30,9 @@ class Refused(OSError):
 class Answer:
     """What a request may be answered with, from the moment before it is sent."""
 
-    def __init__(self, shared, number, method, language):
+    def __init__(self, shared, number, method, language, takes_gzip):
         self.shared, self.number, self.language = shared, number, language
+        self.takes_gzip = takes_gzip
         self.life = shared.life.value
         self.fresh = world.newest(shared.fresh, number)
         self.checked = world.newest(shared.checked, number)
@@ -37,6 +40,7 @@ class Answer:
         self.start = self.end = None
         self.offset = 0
         self.parts = None  # of a multipart body, kept
+        self.decoder = None  # of a body that came compressed
         self.received = 0
 
     def wrong(self, what):
@@ -53,6 +57,8 @@ class Answer:
         if self.parts is not None:
             self.parts.append(bytes(data))
             return
+        if self.decoder is not None:
+            data = self.decoder.decompress(data)
         for at in range(0, len(data), world.TAPE):
             part = bytes(data[at:at + world.TAPE])
             if part != world.body_part(self.start, self.offset, len(part)):
@@ -67,7 +73,7 @@ class Answer:
             raise Refused(f"status {response.status}")
         if response.status not in (200, 206, 304):
             self.wrong(f"status {response.status}")
-        etag = response["ETag"]
+        etag = world.plain_etag(response["ETag"])
         version = world.version_of(etag)
         if etag != world.etag_of(self.number, version, self.language):
             self.wrong("the head of another object")
@@ -78,8 +84,15 @@ class Answer:
         if response.status != 304 and int(response["X-Checked"]) < self.checked:
             self.wrong("not validated after an acknowledged purge")
         self.start = world.start_of(self.number, version, self.language)
+        if response.get("Content-Encoding"):
+            self.begin_coded(response)
         if response.status == 206:
             self.begin_part(response)
+
+    def begin_coded(self, response):
+        if response["Content-Encoding"] != "gzip" or not self.takes_gzip or response.status != 200:
+            self.wrong("in a coding that was not asked for")
+        self.decoder = zlib.decompressobj(GZIP)
 
     def begin_part(self, response):
         if (response.get("Content-Type") or "").startswith("multipart/byteranges"):
@@ -100,6 +113,8 @@ class Answer:
             return
         if self.parts is not None:
             self.check_parts(response, b"".join(self.parts))
+        elif self.decoder is not None and (not self.decoder.eof or self.decoder.unused_data):
+            self.wrong("its coding does not end where it does")
         elif self.offset != (self.end or world.LENGTH[self.number]):
             self.wrong(f"ends at byte {self.offset} as if it were whole")
 
@@ -119,7 +134,7 @@ class Answer:
             return True
         response = self.parser.response
         return response is not None and response.status in (200, 206) and \
-            world.version_of(response["ETag"]) < world.newest(self.shared.changed, self.number)
+            world.version_of(world.plain_etag(response["ETag"])) < world.newest(self.shared.changed, self.number)
 
 
 class Walker:
@@ -182,7 +197,10 @@ class Walker:
         fields = {**(fields or {}), **({"Accept-Language": language} if language else {})}
         if "If-None-Match" in fields:
             fields["If-None-Match"] = fields["If-None-Match"].get(language, '"none"')
-        answer = Answer(self.shared, number, method, language)
+        takes_gzip = "Range" not in fields and self.dice.random() < 0.7
+        if takes_gzip:
+            fields["Accept-Encoding"] = "gzip"
+        answer = Answer(self.shared, number, method, language, takes_gzip)
         answers.append(answer)
         self.client.send_request(method, world.path_of(number), fields, host=world.host_of(number))
         return answer
@@ -200,6 +218,7 @@ class Walker:
         response = answer.parser.response
         self.counts["requests"] += 1
         self.counts["bytes"] += answer.received
+        self.counts["coded"] += answer.decoder is not None
         self.counts["hits"] += "; hit" in (response.get("Cache-Status") or "")
         self.etags.setdefault(answer.number, {})[answer.language] = response["ETag"]
         if (response.get("Connection") or "").lower() == "close":

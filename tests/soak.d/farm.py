@@ -40,6 +40,8 @@ class Exchange:
                  f"Date: {email.utils.formatdate(time.time(), usegmt=True)}",
                  f"Cache-Control: max-age={world.lifetime_s(number)}",
                  f"Surrogate-Key: {world.tags_of(number)}", "Accept-Ranges: bytes"]
+        if world.is_text(number):
+            lines.append("Content-Type: text/plain")
         if world.varies(number):
             lines.append("Vary: Accept-Language")
         if self.fields.get("if-none-match") == self.etag:

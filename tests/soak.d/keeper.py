@@ -23,7 +23,7 @@ NEVER = ("store_bad_records", "store_resets", "store_commit_errors")
 SUMS = ("requests", "store_puts", "store_puts_refused", "store_evictions", "store_rewrites",
         "store_map_full", "store_orphans", "store_removals", "purges", "cache_hit", "cache_miss",
         "cache_collapsed", "cache_revalidated", "partial_objects", "slices_fetched",
-        "store_cold_reads")
+        "store_cold_reads", "variants_made_gzip", "variant_gzip_sent", "variants_failed")
 MOST = ("store_reader_lag", "store_file_bytes", "store_used_bytes", "store_queue_bytes",
         "fill_bytes", "store_index_bytes")
 

@@ -31,8 +31,8 @@ URL_AT = NARROW_AT + NARROW_TAGS
 ROWS = URL_AT + OBJECTS
 
 TAPE = 1048573  # a prime: no piece of the store fits twice into it
-_tape = random.Random(20).randbytes(TAPE)
-_tape += _tape
+_text = random.Random(22).randbytes(TAPE).hex()[:TAPE].encode()
+_tapes = tuple(tape + tape for tape in (random.Random(20).randbytes(TAPE), _text))
 
 # A share of all objects, and from where to where their lengths are, evenly by their logarithm.
 LENGTHS = ((0.55, 100, 4096), (0.90, 4096, 100_000), (0.985, 100_000, MIB), (0.998, MIB, 8 * MIB),
@@ -96,6 +96,11 @@ def varies(number):
     return number % 7 == 3
 
 
+def is_text(number):
+    """It can be compressed, to half of its length: its forms in other codings are kept beside it."""
+    return number % 3 == 1 and 1000 < LENGTH[number] <= MIB
+
+
 def is_chunked(number):
     return number % 5 == 2
 
@@ -118,20 +123,26 @@ def etag_of(number, version, language):
     return f'"{number}-{version}-{language}"' if varies(number) else f'"{number}-{version}"'
 
 
+def plain_etag(etag):
+    """The origin's, of which brink has made that of another coding."""
+    return etag.removeprefix("W/").partition("~")[0].rstrip('"') + '"'
+
+
 def version_of(etag):
     return int(etag.strip('"').split("-")[1])
 
 
 def start_of(number, version, language):
-    """Where on the tape the body of this version begins."""
+    """Where on a tape the body of this version begins; from TAPE on: on that of text."""
     text = etag_of(number, version, language).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % TAPE
+    start = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % TAPE
+    return start + TAPE if is_text(number) else start
 
 
 def body_part(start, offset, length):
     """Bytes of a body; `length` up to TAPE."""
     at = (start + offset) % TAPE
-    return _tape[at:at + length]
+    return _tapes[start // TAPE][at:at + length]
 
 
 def choose(dice):
