@@ -41,8 +41,8 @@ enum reply_made represent_without_member(struct request *req, const struct reply
 /* What a source's bytes prove to be when they are decoded (deliver_coded): it is forgotten. */
 void represent_on_bad(void *arg, enum err rc);
 
-/* It goes out in this form: counted, and a strong form is asked for where only a quick one was. */
-void represent_note(struct request *req, const struct reply_source *source,
-                    const struct representation *representation);
+/* The reply goes out in the form that it has (req->form, not the stored one): counted, and a strong
+ * form is asked for where only a quick one was. */
+void represent_note(struct request *req, const struct reply_source *source);
 
 #endif

@@ -128,7 +128,9 @@ struct request {
     unsigned cold_n;          /* times in this state that they were not in memory */
     struct deliver_cold cold; /* what is waited for, of a body */
     bool cold_member;         /* ... or whether there is a member */
-    bool of_member;           /* the reply is one */
+    /* Which representation the reply is, and of a member its length: enum represent_form */
+    uint8_t form, coding;
+    uint64_t member_len;
 
     struct reply reply;
     struct deliver deliver; /* from here on written before it is read, so not cleared for reuse */

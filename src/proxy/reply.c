@@ -276,8 +276,7 @@ reply_member(struct request *req, const struct reply_source *source,
     member.named = true;
     reply_put(req, representation->own);
     made = reply_plain(req, &member);
-    req->of_member = made == REPLY_MADE;
-    if (!req->of_member || (req->reply.status != 206 && req->reply.status != object.status))
+    if (made != REPLY_MADE || (req->reply.status != 206 && req->reply.status != object.status))
         req->extra_len = extra_len; /* an answer of ours: 416 */
     return made;
 }
@@ -311,8 +310,12 @@ send_representation(struct request *req, const struct reply_source *source,
         made = reply_quick(req, source, representation);
     else if (representation->form == REPRESENT_STORED)
         made = reply_plain(req, source);
-    if (made == REPLY_MADE)
-        represent_note(req, source, representation);
+    if (made == REPLY_MADE) {
+        req->form = (uint8_t)representation->form;
+        req->coding = (uint8_t)representation->coding;
+        if (representation->form == REPRESENT_MEMBER)
+            req->member_len = representation->member.body_len;
+    }
     return made;
 }
 
@@ -360,7 +363,7 @@ reply_from(struct request *req, const struct reply_source *source,
     struct slice etag;
 
     put_our_fields(req, source->object, status);
-    req->of_member = false;
+    req->form = REPRESENT_STORED;
     if (variant_varies(source->object))
         return reply_variant(req, source);
     if (UNLIKELY(source->object->status == 304) && !source->evaluate)

@@ -280,8 +280,7 @@ represent_on_bad(void *arg, enum err rc)
 }
 
 static void
-count_member(const struct request *req, const struct reply_source *source,
-             const struct representation *representation)
+count_member(const struct request *req, const struct reply_source *source)
 {
     static const enum counter sent[CODING_COUNT] = {
         [CODING_GZIP] = STAT_variant_gzip_sent,
@@ -293,27 +292,25 @@ count_member(const struct request *req, const struct reply_source *source,
         [CODING_BR] = STAT_variant_br_saved_bytes,
         [CODING_ZSTD] = STAT_variant_zstd_saved_bytes,
     };
-    uint64_t len = representation->member.body_len;
 
-    stats_add(sent[representation->coding], 1);
-    if (req->reply.status == 200 && source->length > len)
-        stats_add(saved[representation->coding], (int64_t)(source->length - len));
+    stats_add(sent[req->coding], 1);
+    if (req->reply.status == 200 && source->length > req->member_len)
+        stats_add(saved[req->coding], (int64_t)(source->length - req->member_len));
 }
 
 void
-represent_note(struct request *req, const struct reply_source *source,
-               const struct representation *representation)
+represent_note(struct request *req, const struct reply_source *source)
 {
     struct variants *variants = req->proxy->shared->variants;
     const struct coding_settings *settings = &req->site->coding;
-    enum http_coding coding = representation->coding;
+    enum http_coding coding = (enum http_coding)req->coding;
 
     if (req->reply.no_body)
         return;
-    if (representation->form == REPRESENT_MEMBER)
-        count_member(req, source, representation);
-    if (representation->form != REPRESENT_QUICK || coding == CODING_IDENTITY ||
-        source->family == 0 || variants == NULL)
+    if (req->form == REPRESENT_MEMBER)
+        count_member(req, source);
+    if (req->form != REPRESENT_QUICK || coding == CODING_IDENTITY || source->family == 0 ||
+        variants == NULL)
         return;
     if (source->stored != NULL)
         variants_want(variants, &req->key, source->variant, source->family, coding, settings);

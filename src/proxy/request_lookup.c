@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "cache/validate.h"
 #include "proxy/feed.h"
+#include "proxy/represent.h"
 #include "proxy/unstorable.h"
 #include "proxy/way.h"
 
@@ -97,7 +98,8 @@ request_start_reply(struct request *req, const struct reply_source *source,
 
     if (LIKELY(made == REPLY_MADE))
         start = check_start(req);
-    if (UNLIKELY(start == DELIVER_DAMAGED && req->of_member)) { /* it is not found any more */
+    if (UNLIKELY(start == DELIVER_DAMAGED &&
+                 req->form == REPRESENT_MEMBER)) { /* it is not found any more */
         made = reply_from(req, source, status);
         if (made == REPLY_MADE)
             start = check_start(req);
@@ -108,6 +110,8 @@ request_start_reply(struct request *req, const struct reply_source *source,
     if (UNLIKELY(start != DELIVER_RIGHT)) {
         req->extra_len = 0;
         req->detail = REASON_STORED;
+    } else if (req->form != REPRESENT_STORED) {
+        represent_note(req, source);
     }
     return start;
 }

@@ -9,6 +9,8 @@ import pytest
 import h1
 from client import Client
 from codings import bomb, coding_of, decode_part, encode, expect, text
+from damage import damage
+from pagecache import drop
 
 FRESH = {"Cache-Control": "max-age=600"}
 SCRIPT = {"Content-Type": "application/javascript", "ETag": '"v1"', **FRESH}
@@ -572,3 +574,47 @@ def test_what_does_not_pay_goes_as_it_is(origin, edge):
     assert_as_stored(edge.get("/a.js", accept(ALL)), body)
     expect(edge.get("/a.js", accept("br, identity;q=0")), body, "br")
     assert edge.stats()["coded_br_in_bytes"] == coded + len(body)
+
+
+def restart_changed(edge, change):
+    edge.stop()
+    change()
+    edge.start()
+
+
+@WITH_MEMBERS
+@pytest.mark.parametrize("length", [20_000, 600_000])
+def test_a_damaged_member_is_as_good_as_none(origin, edge, length):
+    """The quick form goes out, of the stored body, and the member is made anew: no word to the origin."""
+    body = text(length)
+    member = get_member(origin, edge, "gzip", body).body
+    at = len(member) // 2 if length < 65_520 else 1000
+    restart_changed(edge, lambda: damage(edge, member[at:at + 40], 7))
+    response = edge.get("/a.js", accept("gzip"))
+    assert response.cache_status.hit and response.get("Content-Length") is None
+    expect(response, body, "gzip")
+    edge.wait_for(variants_made_gzip=1)
+    edge.wait_for(store_members=1)
+    again = edge.get("/a.js", accept("gzip"))
+    assert again.body == member
+    assert origin.count() == 1
+
+
+@WITH_MEMBERS
+def test_a_cold_member_is_brought_in_by_others(origin, edge):
+    """The loops do not wait for the disk: not for its record, nor for its first bytes."""
+    bodies = {f"/{n}.js": text(30_000 * (n + 1), str(n)) for n in range(12)}
+    for path, body in bodies.items():
+        get_stored(origin, edge, body=body, path=path, request=accept("zstd"))
+    edge.wait_for(store_members=len(bodies))
+    edge.stop()
+    if drop(edge.store / "data.mdb") > 0:
+        pytest.skip("this file system keeps its files in memory")
+    edge.start()
+    for path, body in bodies.items():
+        response = edge.get(path, accept("zstd"))
+        expect(response, body, "zstd")
+        assert response.cache_status.hit and response.get("Content-Length") is not None
+    seen = edge.stats()
+    assert seen["variant_zstd_sent"] == len(bodies) and seen["store_cold_reads"] > 0
+    assert seen["store_cold_in_loop"] == seen["loop_disk_faults"] == 0
