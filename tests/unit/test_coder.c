@@ -230,6 +230,79 @@ flushes_are_given_up(void **state)
     free(body.ptr);
 }
 
+/* The end that comes while a flush has no room is judged as one: what is cut is not made whole. */
+static void
+cut_behind_a_flush(void **state)
+{
+    static const struct coder_bound any = {0, 0};
+    struct body body = body_make(BODY_TEXT, 3000);
+
+    (void)state;
+    for (int from = CODING_GZIP; from < CODING_COUNT; from++) {
+        const struct coder_plan plan = {.from = (enum http_coding)from,
+                                        .to = from == CODING_GZIP ? CODING_ZSTD : CODING_GZIP,
+                                        .level = 3,
+                                        .bound = any};
+        struct body coded = body_encode((enum http_coding)from, &body);
+        struct slice in = slice_first(body_slice(&coded), coded.len - 1);
+        char out[16384];
+        struct coder *coder;
+        enum err rc;
+        size_t len;
+        bool done;
+
+        print_message("case: %s\n", coding_name((enum http_coding)from));
+        assert_int_equal(coder_new(&plan, &coder), OK);
+        do
+            assert_int_equal(coder_run(coder, &in, CODER_FLUSH, out, 1, &len, &done), OK);
+        while (in.len > 0 || len == 0);
+        do
+            rc = coder_run(coder, &in, CODER_END, out, sizeof(out), &len, &done);
+        while (rc == OK && !done);
+        assert_int_equal(rc, ERR_CODING);
+        coder_free(&coder);
+        free(coded.ptr);
+    }
+    free(body.ptr);
+}
+
+/* Calls with which nothing can be done do no harm, however many. */
+static void
+idle_calls(void **state)
+{
+    enum { CALLS = 100 };
+    struct body body = body_make(BODY_TEXT, 30000);
+
+    (void)state;
+    for (int from = CODING_IDENTITY; from < CODING_COUNT; from++)
+        for (int to = CODING_IDENTITY; to < CODING_COUNT; to++) {
+            const struct coder_plan plan = {
+                .from = (enum http_coding)from, .to = (enum http_coding)to, .level = 3};
+            struct body source = body_encode((enum http_coding)from, &body);
+            struct slice halves[] = {slice_first(body_slice(&source), source.len / 2),
+                                     slice_skip(body_slice(&source), source.len / 2)};
+            struct body out = body_new(60000);
+            struct coder *coder = NULL;
+            size_t at = 0, len;
+            bool done = from == to;
+
+            if (from != to)
+                assert_int_equal(coder_new(&plan, &coder), OK);
+            for (unsigned i = 0; i < CALLS && from != to; i++, at += len)
+                assert_int_equal(
+                    coder_run(coder, &halves[0], CODER_GO, out.ptr + at, 16384, &len, &done), OK);
+            for (; !done; at += len)
+                assert_int_equal(
+                    coder_run(coder, &halves[1], CODER_END, out.ptr + at, 16384, &len, &done), OK);
+            if (from != to)
+                assert_true(decodes_to((enum http_coding)to, slice_of(out.ptr, at), &body));
+            coder_free(&coder);
+            free(out.ptr);
+            free(source.ptr);
+        }
+    free(body.ptr);
+}
+
 /* RFC 1952 section 2.3.1: no time stamp, so the same body is the same bytes. */
 static void
 same_input_same_bytes(void **state)
@@ -680,6 +753,8 @@ main(void)
         cmocka_unit_test(flushes_reach_the_peer),
         cmocka_unit_test(flushes_of_dense_bodies_reach_the_peer),
         cmocka_unit_test(flushes_are_given_up),
+        cmocka_unit_test(cut_behind_a_flush),
+        cmocka_unit_test(idle_calls),
         cmocka_unit_test(same_input_same_bytes),
         cmocka_unit_test(decodes_and_translates),
         cmocka_unit_test(what_follows_the_end),

@@ -230,6 +230,37 @@ idle_contexts(void **state)
     free(body.ptr);
 }
 
+/* A stream that was left in its midst leaves nothing in the next one that has its context. */
+static void
+used_contexts_are_clean(void **state)
+{
+    struct coder_memory memory = {0};
+    struct body left = body_make(BODY_NOISE, 100000), body = body_make(BODY_TEXT, 5000);
+    struct slice in = body_slice(&left);
+    struct body out = body_new(20000);
+    struct coder *coder = coder_of(CODING_IDENTITY, CODING_ZSTD, 19, 1 << 20, &memory);
+
+    (void)state;
+    while (in.len > 0) {
+        char buf[32768];
+        size_t len;
+        bool done;
+
+        assert_int_equal(coder_run(coder, &in, CODER_GO, buf, sizeof(buf), &len, &done), OK);
+    }
+    coder_free(&coder);
+    coder = coder_of(CODING_IDENTITY, CODING_ZSTD, 3, 0, &memory);
+    assert_null(memory.idle[0]); /* it has that context */
+    assert_int_equal(run_all(coder, body_slice(&body), &by_step, &out), OK);
+    assert_true(decodes_to(CODING_ZSTD, body_slice(&out), &body));
+    coder_free(&coder);
+    coder_memory_fini(&memory);
+    assert_int_equal(memory.used_len, 0);
+    free(out.ptr);
+    free(body.ptr);
+    free(left.ptr);
+}
+
 /* Each allocation fails once, of those that go through our allocator: a coder is not made, or ends
  * with an error, and nothing is lost. */
 static void
@@ -273,8 +304,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(promises),         cmocka_unit_test(windows),
-        cmocka_unit_test(refused),          cmocka_unit_test(idle_contexts),
+        cmocka_unit_test(promises),
+        cmocka_unit_test(windows),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(idle_contexts),
+        cmocka_unit_test(used_contexts_are_clean),
         cmocka_unit_test(allocations_fail),
     };
 
