@@ -27,11 +27,11 @@ MUST_USE enum err validate_withhold(struct arena *arena, struct slice head,
  * representations (variant_none_match), else If-Modified-Since. RFC 9111 section 4.3.2, RFC 9110
  * section 13.2.2. If-Match and If-Unmodified-Since are not a cache's to evaluate, so there is no
  * 412 of ours: below. *out_etag: of VALIDATE_NOT_MODIFIED, what the 304 says in ETag; empty when
- * none was named: that of what would have been sent. */
+ * none was named: that of what would have been sent. `accept`: as for variant_none_match. */
 enum validate_result { VALIDATE_SEND, VALIDATE_NOT_MODIFIED };
 enum validate_result
-validate_request(const struct http_request *request, const struct cache_object *object,
-                 int64_t now_s, struct slice *out_etag);
+validate_request(const struct http_request *request, const struct coding_accept *accept,
+                 const struct cache_object *object, int64_t now_s, struct slice *out_etag);
 
 /* Is there an If-Match or If-Unmodified-Since, which the origin evaluates? */
 bool validate_has_origin_condition(const struct http_request *request);

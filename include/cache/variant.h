@@ -126,9 +126,9 @@ struct slice variant_lines_hash(struct slice lines);
  * object in one of them (any hash, weakly compared) that the request accepts, for caches list the
  * tags of all that they have; of several the one of the greatest weight. *out_etag: as the 304 says
  * it: the stored one, or ours as the client sent it, for it is what the client has. False: none
- * does. */
-bool variant_none_match(const struct http_fields *fields, const struct cache_object *object,
-                        struct slice *out_etag);
+ * does. `accept`: of the request; NULL: it is read when it matters. */
+bool variant_none_match(const struct http_fields *fields, const struct coding_accept *accept,
+                        const struct cache_object *object, struct slice *out_etag);
 
 /* If-Range with an entity tag names the representation that the client has a part of. True: it can
  * be this object's in *out_coding with *out_hash (empty: the stored bytes, or decoded). False: no

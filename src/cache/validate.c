@@ -21,19 +21,19 @@ is_unmodified_since(const struct http_fields *fields, const struct cache_object 
 
 /* RFC 9110 section 13.1.2 */
 static bool
-none_match_fails(const struct http_fields *fields, const struct cache_object *object,
-                 struct slice *out_etag)
+none_match_fails(const struct http_fields *fields, const struct coding_accept *accept,
+                 const struct cache_object *object, struct slice *out_etag)
 {
     const struct http_field *field = http_fields_get(fields, HTTP_IF_NONE_MATCH);
 
     if (http_fields_next(fields, field) == NULL && slice_is(field->value, "*"))
         return true; /* there is a representation */
-    return variant_none_match(fields, object, out_etag);
+    return variant_none_match(fields, accept, object, out_etag);
 }
 
 enum validate_result
-validate_request(const struct http_request *request, const struct cache_object *object,
-                 int64_t now_s, struct slice *out_etag)
+validate_request(const struct http_request *request, const struct coding_accept *accept,
+                 const struct cache_object *object, int64_t now_s, struct slice *out_etag)
 {
     bool unmodified;
 
@@ -44,7 +44,7 @@ validate_request(const struct http_request *request, const struct cache_object *
     if (object->status < 200 || object->status > 299)
         return VALIDATE_SEND; /* RFC 9110 section 13.2.1 */
     if (http_fields_has(&request->fields, HTTP_IF_NONE_MATCH))
-        unmodified = none_match_fails(&request->fields, object, out_etag);
+        unmodified = none_match_fails(&request->fields, accept, object, out_etag);
     else
         unmodified = is_unmodified_since(&request->fields, object, now_s);
     return unmodified ? VALIDATE_NOT_MODIFIED : VALIDATE_SEND;

@@ -73,8 +73,8 @@ struct match {
     const struct http_fields *fields;
     const struct cache_object *object;
     struct http_etag origin;
-    struct coding_accept accept;
-    bool parsed; /* `accept`: once there is something to weigh */
+    const struct coding_accept *accept; /* NULL until there is something to weigh */
+    struct coding_accept parsed;
     unsigned weight;
     struct slice etag;
 };
@@ -82,10 +82,11 @@ struct match {
 static unsigned
 weight_of(struct match *match, enum http_coding coding)
 {
-    if (!match->parsed)
-        coding_accept_parse(match->fields, &match->accept);
-    match->parsed = true;
-    return match->accept.weight[coding];
+    if (match->accept == NULL) {
+        coding_accept_parse(match->fields, &match->parsed);
+        match->accept = &match->parsed;
+    }
+    return match->accept->weight[coding];
 }
 
 /* `text`: the tag as it was sent. The stored representation is what is sent to who accepts nothing
@@ -111,11 +112,11 @@ try_tag(struct match *match, const struct http_etag *etag, struct slice text)
 }
 
 bool
-variant_none_match(const struct http_fields *fields, const struct cache_object *object,
-                   struct slice *out_etag)
+variant_none_match(const struct http_fields *fields, const struct coding_accept *accept,
+                   const struct cache_object *object, struct slice *out_etag)
 {
     const struct http_field *field = http_fields_get(fields, HTTP_IF_NONE_MATCH);
-    struct match match = {.fields = fields, .object = object};
+    struct match match = {.fields = fields, .accept = accept, .object = object};
 
     if (!http_etag_parse(object->etag, &match.origin))
         return false;

@@ -322,9 +322,11 @@ send_representation(struct request *req, const struct reply_source *source,
 static enum reply_made
 reply_variant(struct request *req, const struct reply_source *source)
 {
+    const struct coding_accept *accept = represent_accept(&req->proxy->accept, &req->http.fields);
     struct slice etag = SLICE_NONE;
-    bool unmodified = source->evaluate && validate_request(&req->http, source->object, req->now_s,
-                                                           &etag) == VALIDATE_NOT_MODIFIED;
+    bool unmodified = source->evaluate &&
+                      validate_request(&req->http, accept, source->object, req->now_s, &etag) ==
+                          VALIDATE_NOT_MODIFIED;
     struct representation representation;
     enum reply_made made;
 
@@ -348,7 +350,7 @@ reply_passed_304(struct request *req, const struct reply_source *source)
 {
     struct slice etag;
 
-    if (!variant_none_match(&req->http.fields, source->object, &etag) ||
+    if (!variant_none_match(&req->http.fields, NULL, source->object, &etag) ||
         slice_equal(etag, source->object->etag))
         return reply_plain(req, source);
     reply_put(req, SLICE("Vary: Accept-Encoding\r\n")); /* as the response does that has this tag */
@@ -368,8 +370,8 @@ reply_from(struct request *req, const struct reply_source *source,
         return reply_variant(req, source);
     if (UNLIKELY(source->object->status == 304) && !source->evaluate)
         return reply_passed_304(req, source);
-    if (source->evaluate &&
-        validate_request(&req->http, source->object, req->now_s, &etag) == VALIDATE_NOT_MODIFIED) {
+    if (source->evaluate && validate_request(&req->http, NULL, source->object, req->now_s, &etag) ==
+                                VALIDATE_NOT_MODIFIED) {
         reply_not_modified(req, source, etag);
         return REPLY_MADE;
     }

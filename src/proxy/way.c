@@ -98,7 +98,7 @@ way_parts(const struct http_request *http, const struct cache_object *object, ui
     struct slice etag;
 
     out->n = 0;
-    if (validate_request(http, object, now_s, &etag) == VALIDATE_NOT_MODIFIED)
+    if (validate_request(http, NULL, object, now_s, &etag) == VALIDATE_NOT_MODIFIED)
         return 304;
     if (http->method != METHOD_GET)
         return object->status;

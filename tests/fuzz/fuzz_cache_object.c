@@ -50,7 +50,7 @@ use_object(struct arena *arena, const struct cache_object *object)
     ASSERT(verdict.use != LOOKUP_FRESH || verdict.ttl_s > 0);
     lookup_judge(&settings, &request, &cc, object, true, now_s, &verdict);
     ASSERT(verdict.use != LOOKUP_FRESH);
-    (void)validate_request(&request, object, now_s, &etag);
+    (void)validate_request(&request, NULL, object, now_s, &etag);
     if (range_resolve(&request, object, 4, now_s, 1, &set) == RANGE_PART)
         ASSERT(set.parts[0].first + set.parts[0].len <= 4);
     ASSERT(validate_conditions(arena, object, &lines) == OK);
@@ -98,7 +98,7 @@ use_representations(struct arena *arena, const struct cache_object *object)
         ASSERT(http_fields_init(&fields, arena, 2) == OK);
         ASSERT(http_fields_add(&fields, SLICE("If-None-Match"), etag) == OK);
         add(&fields, "Accept-Encoding", coding_name(coding));
-        ASSERT(variant_none_match(&fields, object, &found) && slice_equal(found, etag));
+        ASSERT(variant_none_match(&fields, NULL, object, &found) && slice_equal(found, etag));
     }
 }
 
@@ -166,7 +166,7 @@ try_tags(struct arena *arena, struct slice value)
     ASSERT(http_fields_init(&fields, arena, 2) == OK);
     ASSERT(http_fields_add(&fields, SLICE("If-None-Match"), value) == OK);
     ASSERT(http_fields_add(&fields, SLICE("If-Range"), value) == OK);
-    (void)variant_none_match(&fields, &object, &etag);
+    (void)variant_none_match(&fields, NULL, &object, &etag);
     if (variant_if_range(&fields, &object, &coding, &hash))
         ASSERT(hash.len == (coding == object.coding ? 0 : VARIANT_HASH_LEN));
     ASSERT(variant_translate(arena, value, &out) == OK && out.len <= 3 * value.len);

@@ -152,7 +152,7 @@ check_object(struct both *both, const struct cache_object *object)
     cachectl_parse(&both->request.fields, &cc);
     lookup_judge(&(struct cache_settings){.heuristic = true, .heuristic_max_s = 1000},
                  &both->request, &cc, object, false, now_s + 10, &verdict);
-    (void)validate_request(&both->request, object, now_s, &etag);
+    (void)validate_request(&both->request, NULL, object, now_s, &etag);
     check_ranges(both, object, body_len);
     if (validate_conditions(&both->arena, object, &lines) != OK)
         UNREACHABLE();

@@ -148,13 +148,13 @@ conditions_of_clients(void **state)
         print_message("case: %s\n", cases[i].why);
         arena_init(&arena, 0);
         request = request_from(&arena, METHOD_GET, cases[i].fields);
-        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
+        assert_int_equal(validate_request(&request, NULL, &object, NOW_S, &etag), want);
         request.method = METHOD_HEAD;
-        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
+        assert_int_equal(validate_request(&request, NULL, &object, NOW_S, &etag), want);
         request.method = METHOD_QUERY;
-        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), want);
+        assert_int_equal(validate_request(&request, NULL, &object, NOW_S, &etag), want);
         request.method = METHOD_POST;
-        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), VALIDATE_SEND);
+        assert_int_equal(validate_request(&request, NULL, &object, NOW_S, &etag), VALIDATE_SEND);
         arena_fini(&arena);
     }
 }
@@ -238,7 +238,7 @@ statuses_without_conditions(void **state)
         print_message("case: 13.2.1: %u\n", cases[i].status);
         arena_init(&arena, 0);
         request = request_from(&arena, METHOD_GET, "If-None-Match: \"a\"");
-        assert_int_equal(validate_request(&request, &object, NOW_S, &etag), cases[i].want);
+        assert_int_equal(validate_request(&request, NULL, &object, NOW_S, &etag), cases[i].want);
         arena_fini(&arena);
     }
 }
