@@ -1,11 +1,15 @@
-/* The pool's inside. For src/proxy/variants*.c alone: variants.c holds the queue and the threads,
- * variants_job.c what one of them does for one strong form. */
+/* The pool's inside. For src/proxy/variants*.c alone: variants.c holds the threads,
+ * variants_queue.c what waits for them, variants_job.c what one of them does for one strong form.
+ */
 #ifndef BRINK_PROXY_VARIANTS_IMPL_H
 #define BRINK_PROXY_VARIANTS_IMPL_H
+
+#include <pthread.h>
 
 #include "proxy/variants.h"
 
 enum { VARIANTS_TAG = 0x76617273, VARIANT_JOB_TAG = 0x766a6f62 };
+enum { VARIANT_SITE_BUCKETS = 64 };
 
 struct variant_site;
 
@@ -39,6 +43,35 @@ struct variant_job {
     struct store_key key; /* its text is behind */
     char text[];
 };
+
+/* --- variants_queue.c: all with the pool's lock --- */
+
+struct variants_queue {
+    pthread_cond_t wake; /* something may be had from variants_queue_next */
+    unsigned max, waiting_n, files_n;
+    struct variant_job **buckets; /* all jobs, by id */
+    size_t buckets_n;             /* a power of two */
+    struct variant_site *sites[VARIANT_SITE_BUCKETS];
+    struct list turns;  /* sites with something that waits, who is next first */
+    struct list ready;  /* jobs that an asker answered */
+    struct list askers; /* who is next first */
+};
+
+MUST_USE enum err variants_queue_init(struct variants_queue *queue, unsigned max); /* ERR_NOMEM */
+void variants_queue_empty(struct variants_queue *queue); /* what was not begun goes */
+void variants_queue_fini(struct variants_queue *queue);  /* no job is left */
+
+bool variants_queue_has(struct variants_queue *queue, const struct store_hash *id);
+/* To the end of its site's. False: there is no room, and the job is the caller's. */
+MUST_USE bool variants_queue_enter(struct variants_queue *queue, struct variant_job *job);
+/* Who begins now: what was answered by an origin first, for its file takes memory; else a job of
+ * the site whose turn it is. NULL: none, or none may have a file at the moment. */
+struct variant_job *variants_queue_next(struct variants_queue *queue);
+void variants_queue_free_job(struct variants_queue *queue, struct variant_job *job);
+/* Its file is used, or will not come: another may be asked for. */
+void variants_queue_give_file_back(struct variants_queue *queue, struct variant_job *job);
+
+/* --- variants_job.c --- */
 
 /* What one thread has. */
 struct variant_thread {

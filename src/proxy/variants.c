@@ -1,15 +1,10 @@
-/* The pool: what is wanted, whose turn it is, the threads.
- *
- * Each site has a queue of its own and they take turns, so a flood of one delays the others by one
- * strong form for each thread. When all the room is used, a site that has less than the one that
- * has most takes the newest place of that.
+/* The pool: its threads, and who asks them for something.
  *
  * One lock, held for moments: look-ups in a table and lists, never for work. The threads' priority
  * is low, so who holds it may be kept waiting for a processor; that costs who waits for it (a
  * request without a strong form) no more than its own sleep frees. */
 #include "proxy/variants_impl.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,40 +18,22 @@
 enum {
     THREADS_MAX = 64,
     NICE = 19,
-    SITE_BUCKETS = 64,
-    FILES_MAX = 8,      /* asked for, or waiting to be looked at, at once */
-    SITE_FILES_MAX = 2, /* ... of one site, whose origin may be slow */
-    FAILED_S = 60,      /* what failed is not tried again for so long */
-    MISSING_S = 300     /* nor is a file asked for that was not there */
-};
-
-/* What one site waits for. Made when it first wants something, kept until the end. */
-struct variant_site {
-    struct variant_site *next; /* of its bucket */
-    const struct coding_settings *settings;
-    struct list link; /* in `turns` while something waits */
-    struct list waiting;
-    unsigned waiting_n, files_n;
+    FAILED_S = 60,  /* what failed is not tried again for so long */
+    MISSING_S = 300 /* nor is a file asked for that was not there */
 };
 
 struct variants {
     uint32_t tag;
     struct store *store;
     struct coder_bound bound;
-    unsigned threads_max, queue_max;
+    unsigned threads_max;
     struct unstorable *failed, *missing; /* tables of ids, each for a while */
     atomic_bool stopping;
 
     pthread_mutex_t lock; /* of all below */
-    pthread_cond_t wake;
+    struct variants_queue queue;
     bool started;
-    unsigned threads_n, waiting_n, files_n;
-    struct variant_job **buckets; /* all jobs, by id */
-    size_t buckets_n;             /* a power of two */
-    struct variant_site *sites[SITE_BUCKETS];
-    struct list turns;  /* sites with something that waits, who is next first */
-    struct list ready;  /* jobs that an asker answered */
-    struct list askers; /* who is next first */
+    unsigned threads_n;
     struct {
         struct variant_thread own;
         pthread_t thread;
@@ -75,172 +52,18 @@ unlock(struct variants *variants)
     (void)pthread_mutex_unlock(&variants->lock);
 }
 
-/* --- the table of jobs --- */
-
-static struct variant_job **
-find_slot(struct variants *variants, const struct store_hash *id)
-{
-    struct variant_job **slot = &variants->buckets[id->lo & (variants->buckets_n - 1)];
-
-    while (*slot != NULL && ((*slot)->id.lo != id->lo || (*slot)->id.hi != id->hi))
-        slot = &(*slot)->next;
-    return slot;
-}
-
-/* Its file is used, or will not come: another may be asked for. */
-static void
-give_file_back(struct variants *variants, struct variant_job *job)
-{
-    if (!job->holds_file)
-        return;
-    job->holds_file = false;
-    variants->files_n--;
-    job->site->files_n--;
-    (void)pthread_cond_signal(&variants->wake); /* who passed a site by, for it had too many */
-}
-
-static void
-free_job(struct variants *variants, struct variant_job *job)
-{
-    struct variant_job **slot = find_slot(variants, &job->id);
-
-    ASSERT_TAG(job, VARIANT_JOB_TAG);
-    ASSERT(*slot == job);
-    *slot = job->next;
-    give_file_back(variants, job);
-    list_remove(&job->link);
-    mem_free(job->file);
-    job->tag = TAG_FREED;
-    mem_free(job);
-}
-
-/* --- waiting --- */
-
-static struct variant_site *
-site_of(struct variants *variants, const struct coding_settings *settings)
-{
-    struct variant_site **slot = &variants->sites[((uintptr_t)settings >> 4) % SITE_BUCKETS];
-
-    while (*slot != NULL && (*slot)->settings != settings)
-        slot = &(*slot)->next;
-    if (*slot == NULL) {
-        *slot = mem_zalloc(sizeof(**slot));
-        if (*slot == NULL)
-            return NULL;
-        (*slot)->settings = settings;
-        list_init(&(*slot)->link);
-        list_init(&(*slot)->waiting);
-    }
-    return *slot;
-}
-
-static void
-push_waiting(struct variants *variants, struct variant_job *job)
-{
-    struct variant_site *site = job->site;
-
-    list_push(&site->waiting, &job->link);
-    if (site->waiting_n++ == 0)
-        list_push(&variants->turns, &site->link);
-    variants->waiting_n++;
-    STAT_INC(variants_queued);
-}
-
-static void
-remove_waiting(struct variants *variants, struct variant_job *job)
-{
-    struct variant_site *site = job->site;
-
-    list_remove(&job->link);
-    if (--site->waiting_n == 0)
-        list_remove(&site->link);
-    variants->waiting_n--;
-    STAT_DEC(variants_queued);
-}
-
-/* Room for one more of this site; false: it has as much as any, or there is no room at all. */
-static bool
-make_room(struct variants *variants, const struct variant_site *site)
-{
-    struct variant_site *most = NULL;
-    struct variant_job *newest;
-
-    if (variants->waiting_n < variants->queue_max)
-        return true;
-    LIST_FOREACH (&variants->turns, link) {
-        struct variant_site *other = CONTAINER_OF(link, struct variant_site, link);
-
-        if (most == NULL || other->waiting_n > most->waiting_n)
-            most = other;
-    }
-    if (most == NULL || most->waiting_n <= site->waiting_n + 1)
-        return false;
-    newest = CONTAINER_OF(most->waiting.prev, struct variant_job, link);
-    remove_waiting(variants, newest);
-    free_job(variants, newest);
-    STAT_INC(variants_refused);
-    return true;
-}
-
-/* --- whose turn it is --- */
-
-/* May this one begin? One that wants a file takes one of the places of files. */
-static bool
-may_begin(struct variants *variants, struct variant_job *job)
-{
-    if (!job->wants_file)
-        return true;
-    if (variants->files_n >= FILES_MAX || job->site->files_n >= SITE_FILES_MAX)
-        return false;
-    variants->files_n++;
-    job->site->files_n++;
-    job->holds_file = true;
-    return true;
-}
-
-static struct variant_job *
-next_waiting(struct variants *variants)
-{
-    LIST_FOREACH (&variants->turns, link) {
-        struct variant_site *site = CONTAINER_OF(link, struct variant_site, link);
-        struct variant_job *job = LIST_FIRST(&site->waiting, struct variant_job, link);
-
-        if (!may_begin(variants, job))
-            continue;
-        remove_waiting(variants, job);
-        if (site->waiting_n > 0) {
-            list_remove(&site->link);
-            list_push(&variants->turns, &site->link);
-        }
-        return job;
-    }
-    return NULL;
-}
-
-/* What was answered by an origin goes first: its file takes memory. */
-static struct variant_job *
-next_job(struct variants *variants)
-{
-    struct variant_job *job = LIST_FIRST(&variants->ready, struct variant_job, link);
-
-    if (job == NULL)
-        return next_waiting(variants);
-    list_remove(&job->link);
-    return job;
-}
-
 /* --- files --- */
 
 /* With the lock. To the askers by turns; false: there is none. */
 static bool
 hand_out(struct variants *variants, struct variant_job *job)
 {
-    struct variant_asker *asker = LIST_FIRST(&variants->askers, struct variant_asker, link);
+    struct variant_asker *asker = LIST_FIRST(&variants->queue.askers, struct variant_asker, link);
 
     if (asker == NULL)
         return false;
     list_remove(&asker->link);
-    list_push(&variants->askers, &asker->link);
+    list_push(&variants->queue.askers, &asker->link);
     list_push(&asker->asks, &job->link);
     wake_post(asker->wake);
     return true;
@@ -252,7 +75,7 @@ variants_add_asker(struct variants *variants, struct variant_asker *asker)
     ASSERT_TAG(variants, VARIANTS_TAG);
     list_init(&asker->asks);
     lock(variants);
-    list_push(&variants->askers, &asker->link);
+    list_push(&variants->queue.askers, &asker->link);
     unlock(variants);
 }
 
@@ -266,10 +89,10 @@ variants_remove_asker(struct variants *variants, struct variant_asker *asker)
     list_remove(&asker->link);
     while ((job = LIST_FIRST(&asker->asks, struct variant_job, link)) != NULL) {
         list_remove(&job->link);
-        give_file_back(variants, job);
-        list_push(&variants->ready, &job->link);
+        variants_queue_give_file_back(&variants->queue, job);
+        list_push(&variants->queue.ready, &job->link);
     }
-    (void)pthread_cond_broadcast(&variants->wake);
+    (void)pthread_cond_broadcast(&variants->queue.wake);
     unlock(variants);
 }
 
@@ -303,9 +126,9 @@ variants_answer(struct variants *variants, struct variant_job *job, enum variant
     job->file_len = file_len;
     lock(variants);
     if (file == NULL)
-        give_file_back(variants, job);
-    list_push(&variants->ready, &job->link);
-    (void)pthread_cond_signal(&variants->wake);
+        variants_queue_give_file_back(&variants->queue, job);
+    list_push(&variants->queue.ready, &job->link);
+    (void)pthread_cond_signal(&variants->queue.wake);
     unlock(variants);
 }
 
@@ -332,7 +155,7 @@ finish(struct variant_job *job, enum err rc)
     if (failed || rc == ERR_LIMIT)
         unstorable_note(variants->failed, &job->id, REASON_STORED, loop_now_ms(), FAILED_S);
     lock(variants);
-    free_job(variants, job);
+    variants_queue_free_job(&variants->queue, job);
     unlock(variants);
 }
 
@@ -376,7 +199,7 @@ ask_first(const struct variant_thread *thread, struct variant_job *job, enum err
     lock(variants);
     asked = job->file_max_len > 0 && hand_out(variants, job);
     if (!asked)
-        give_file_back(variants, job);
+        variants_queue_give_file_back(&variants->queue, job);
     unlock(variants);
     return asked;
 }
@@ -419,10 +242,10 @@ run(void *arg)
     step_back();
     lock(variants);
     while (!atomic_load_explicit(&variants->stopping, memory_order_relaxed)) {
-        struct variant_job *job = next_job(variants);
+        struct variant_job *job = variants_queue_next(&variants->queue);
 
         if (job == NULL) {
-            (void)pthread_cond_wait(&variants->wake, &variants->lock);
+            (void)pthread_cond_wait(&variants->queue.wake, &variants->lock);
             continue;
         }
         unlock(variants);
@@ -519,23 +342,6 @@ new_job(struct variants *variants, const struct store_key *key, uint64_t variant
     return job;
 }
 
-/* With the lock. False: there is no room for it, or nobody to do it. */
-static bool
-enter(struct variants *variants, struct variant_job *job)
-{
-    struct variant_job **slot;
-
-    job->site = site_of(variants, job->settings);
-    if (job->site == NULL || !start_threads(variants) || !make_room(variants, job->site))
-        return false;
-    slot = &variants->buckets[job->id.lo & (variants->buckets_n - 1)];
-    job->next = *slot;
-    *slot = job;
-    push_waiting(variants, job);
-    (void)pthread_cond_signal(&variants->wake);
-    return true;
-}
-
 void
 variants_want(struct variants *variants, const struct store_key *key, uint64_t variant,
               uint64_t family, enum http_coding coding, const struct coding_settings *settings)
@@ -550,11 +356,12 @@ variants_want(struct variants *variants, const struct store_key *key, uint64_t v
         return;
     lock(variants);
     /* What the store commits until it is closed may still call. */
-    known = *find_slot(variants, &id) != NULL ||
+    known = variants_queue_has(&variants->queue, &id) ||
             atomic_load_explicit(&variants->stopping, memory_order_relaxed);
     if (!known) {
         job = new_job(variants, key, variant, family, coding, settings);
-        entered = job != NULL && enter(variants, job);
+        entered =
+            job != NULL && start_threads(variants) && variants_queue_enter(&variants->queue, job);
     }
     unlock(variants);
     if (known || entered)
@@ -589,17 +396,10 @@ variants_new(struct store *store, const struct variants_settings *settings,
     variants->store = store;
     variants->bound = *bound;
     variants->threads_max = variants_threads(settings);
-    variants->queue_max = settings->queue_max;
     (void)pthread_mutex_init(&variants->lock, NULL);
-    (void)pthread_cond_init(&variants->wake, NULL);
-    list_init(&variants->turns);
-    list_init(&variants->ready);
-    list_init(&variants->askers);
-    for (variants->buckets_n = 16; variants->buckets_n < settings->queue_max;)
-        variants->buckets_n *= 2;
-    variants->buckets = mem_zalloc(variants->buckets_n * sizeof(*variants->buckets));
+    rc = variants_queue_init(&variants->queue, settings->queue_max);
     variants->threads = mem_zalloc(variants->threads_max * sizeof(*variants->threads));
-    if (variants->buckets == NULL || variants->threads == NULL)
+    if (variants->threads == NULL)
         rc = ERR_NOMEM;
     if (rc == OK)
         rc = unstorable_new(&variants->failed);
@@ -612,22 +412,6 @@ variants_new(struct store *store, const struct variants_settings *settings,
     return rc;
 }
 
-/* What was not begun. */
-static void
-drop_waiting(struct variants *variants)
-{
-    struct variant_site *site;
-    struct variant_job *job;
-
-    while ((job = LIST_FIRST(&variants->ready, struct variant_job, link)) != NULL)
-        free_job(variants, job);
-    while ((site = LIST_FIRST(&variants->turns, struct variant_site, link)) != NULL) {
-        job = LIST_FIRST(&site->waiting, struct variant_job, link);
-        remove_waiting(variants, job);
-        free_job(variants, job);
-    }
-}
-
 void
 variants_stop(struct variants *variants)
 {
@@ -635,9 +419,9 @@ variants_stop(struct variants *variants)
         return;
     ASSERT_TAG(variants, VARIANTS_TAG);
     lock(variants);
-    ASSERT(list_empty(&variants->askers));
+    ASSERT(list_empty(&variants->queue.askers));
     atomic_store_explicit(&variants->stopping, true, memory_order_relaxed);
-    (void)pthread_cond_broadcast(&variants->wake);
+    (void)pthread_cond_broadcast(&variants->queue.wake);
     unlock(variants);
     for (unsigned i = 0; i < variants->threads_n; i++) {
         (void)pthread_join(variants->threads[i].thread, NULL);
@@ -645,7 +429,7 @@ variants_stop(struct variants *variants)
     }
     lock(variants); /* the store may still call for what it is about to commit */
     variants->threads_n = 0;
-    drop_waiting(variants);
+    variants_queue_empty(&variants->queue);
     unlock(variants);
 }
 
@@ -659,21 +443,10 @@ variants_free(struct variants **slot)
         return;
     ASSERT_TAG(variants, VARIANTS_TAG);
     ASSERT(variants->threads_n == 0);
-    for (size_t i = 0; variants->buckets != NULL && i < variants->buckets_n; i++)
-        ASSERT(variants->buckets[i] == NULL); /* the store has called for each */
-    for (size_t i = 0; i < SITE_BUCKETS; i++) {
-        struct variant_site *site;
-
-        while ((site = variants->sites[i]) != NULL) {
-            variants->sites[i] = site->next;
-            mem_free(site);
-        }
-    }
+    variants_queue_fini(&variants->queue);
     unstorable_free(&variants->failed);
     unstorable_free(&variants->missing);
-    mem_free(variants->buckets);
     mem_free(variants->threads);
-    (void)pthread_cond_destroy(&variants->wake);
     (void)pthread_mutex_destroy(&variants->lock);
     variants->tag = TAG_FREED;
     mem_free(variants);
