@@ -1,8 +1,8 @@
 /* The pool: its threads, and who asks them for something.
  *
  * One lock, held for moments: look-ups in a table and lists, never for work. The threads' priority
- * is low, so who holds it may be kept waiting for a processor; that costs who waits for it (a
- * request without a strong form) no more than its own sleep frees. */
+ * is low, so who holds it may be kept waiting for a processor; who waits for it (a request without
+ * a strong form) sleeps, which frees one. */
 #include "proxy/variants_impl.h"
 
 #include <sched.h>
@@ -17,7 +17,7 @@
 
 enum {
     THREADS_MAX = 64,
-    NICE = 19,
+    NICE = 10,      /* README.md says why not more */
     FAILED_S = 60,  /* what failed is not tried again for so long */
     MISSING_S = 300 /* nor is a file asked for that was not there */
 };
@@ -221,7 +221,7 @@ work(const struct variant_thread *thread, struct variant_job *job)
     STAT_DEC(variants_at_work);
 }
 
-/* Whatever serves goes first. */
+/* What serves goes first. */
 static void
 step_back(void)
 {

@@ -579,7 +579,7 @@ stops_within_a_body(void **state)
     struct thing thing = {.key = "http://a/", .body = slice_of(body, LEN)};
     struct thing small = {.key = "http://a/small", .body = slice_of(body, 3000)};
     uint64_t family = store_thing(bench, &thing);
-    double began, took;
+    double began;
 
     start(bench, 1, 4);
     want(bench, &small, store_thing(bench, &small), CODING_BR);
@@ -589,9 +589,9 @@ stops_within_a_body(void **state)
     (void)usleep(300000); /* into the middle: it takes many seconds */
     began = seconds();
     stop(bench);
-    took = seconds() - began;
-    print_message("stopped in %.2f s\n", took);
-    assert_true(took < 5);
+    print_message("stopped in %.2f s\n", seconds() - began);
+    /* A busy machine may give the thread little of a processor, so that alone is counted. */
+    assert_true(counted(bench, STAT_variants_time) < 3000000);
     assert_int_equal(stats_read(STAT_variants_queued), 0);
     assert_int_equal(counted(bench, STAT_variants_failed), 0);
     open_store(bench, 64 * MIB);
