@@ -35,17 +35,15 @@ hook_free(void *account, void *ptr)
     account_free(account, ptr);
 }
 
-static enum err
-gzip_new(struct coder_account *account, struct gzip **out)
+static struct gzip *
+gzip_new(struct coder_account *account)
 {
     struct gzip *gzip = account_alloc(account, sizeof(*gzip));
 
-    if (gzip == NULL)
-        return account_error(account);
-    *gzip = (struct gzip){.account = account,
-                          .z = {.zalloc = hook_alloc, .zfree = hook_free, .opaque = account}};
-    *out = gzip;
-    return OK;
+    if (gzip != NULL)
+        *gzip = (struct gzip){.account = account,
+                              .z = {.zalloc = hook_alloc, .zfree = hook_free, .opaque = account}};
+    return gzip;
 }
 
 /* The step's buffers are zlib's for one call. zlib never writes to its input. */
@@ -98,13 +96,12 @@ encoder_open(struct coder_account *account, const struct stage_plan *plan, void 
 {
     int bits = window_bits(plan->size);
     struct gzip *gzip;
-    enum err rc;
 
     if (!account_promise(account, deflate_len(bits)))
         return ERR_LIMIT;
-    rc = gzip_new(account, &gzip);
-    if (rc != OK)
-        return rc;
+    gzip = gzip_new(account);
+    if (gzip == NULL)
+        return account_error(account);
     *out = gzip;
     if (deflateInit2(&gzip->z, plan->level, Z_DEFLATED, bits + WRAP_GZIP, MEM_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
@@ -207,13 +204,12 @@ static enum err
 decoder_open(struct coder_account *account, const struct stage_plan *plan, void **out)
 {
     struct gzip *gzip;
-    enum err rc;
 
     if (!account_promise(account, INFLATE_LEN))
         return ERR_LIMIT;
-    rc = gzip_new(account, &gzip);
-    if (rc != OK)
-        return rc;
+    gzip = gzip_new(account);
+    if (gzip == NULL)
+        return account_error(account);
     *out = gzip;
     if (inflateInit2(&gzip->z, WINDOW_BITS_MAX + WRAP_GZIP) != Z_OK)
         return account_error(account);
