@@ -6,6 +6,7 @@ other bodies wait to be made, and the same hits are measured beside that. Each r
 start, for a stop drops what waits.
 """
 
+import pathlib
 import time
 
 import compress
@@ -27,6 +28,14 @@ def ratio(field):
     return cell
 
 
+def worker_cpu_us(server):
+    """Of the thread that answers, in nanosecond steps."""
+    for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("worker-"):
+            return int((task / "schedstat").read_text().split()[0]) / 1000
+    raise Failure("brink has no worker")
+
+
 class LatencyUnderCoding(scenarios.Scenario):
     text = ("a stored answer in br, with nothing beside it and while strong forms are made on the "
             f"same core ({CONNECTIONS} connections)")
@@ -36,11 +45,14 @@ class LatencyUnderCoding(scenarios.Scenario):
         ("p99", middle("p99_us", "{:.0f}")),
         ("p99.9", middle("p999_us", "{:.0f}")),
         ("requests/s", middle("rate", "{:.0f}")),
+        ("worker's CPU us/request", middle("worker_us", "{:.2f}")),
         ("beside them: p50 us", middle("busy_p50_us", "{:.0f}")),
         ("p99", middle("busy_p99_us", "{:.0f}")),
         ("p99.9", middle("busy_p999_us", "{:.0f}")),
         ("requests/s", middle("busy_rate", "{:.0f}")),
         ("times", ratio("rate")),
+        ("worker's CPU us/request", middle("busy_worker_us", "{:.2f}")),
+        ("times", ratio("worker_us")),
         ("made", middle("made", "{:.0f}")),
         ("their part of the core", middle("part", "{:.1%}")),
     )
@@ -84,15 +96,19 @@ class LatencyUnderCoding(scenarios.Scenario):
 
     def round(self, server, number):
         self.begin(server)
+        before_us = worker_cpu_us(server)
         run = self.load(server, "again", "same", connections=CONNECTIONS, coding="br")
+        run.worker_us = (worker_cpu_us(server) - before_us) / run.requests
         for n in range(WAITING_N):
             server.ask(f"/other/{number}/{n}", **CODING)
+        before_us = worker_cpu_us(server)
         busy = measure.Load(server, self.cores[1], self.options.seconds, "again", "same",
                             connections=CONNECTIONS, coding="br")
         run.made, run.part = self.watch(server)
         busy = busy.finish()
+        busy.worker_us = (worker_cpu_us(server) - before_us) / busy.requests
         server.stop()
-        for field in ("p50_us", "p99_us", "p999_us", "rate"):
+        for field in ("p50_us", "p99_us", "p999_us", "rate", "worker_us"):
             setattr(run, "busy_" + field, getattr(busy, field))
         run.errors += busy.errors
         self.keep(server, number, run, f"p99 {run.p99_us:.0f} us alone, {run.busy_p99_us:.0f} us "
