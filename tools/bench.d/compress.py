@@ -2,8 +2,8 @@
 
 The body is 100 KiB of JavaScript as sites send it, from Debian's packages. Every server is asked for
 each coding that it knows; an answer that does not decompress to the body has no figure. "First" are
-URLs that are asked for once: fetched, compressed, stored. "Again" is one URL, after brink has made
-what it keeps. A plain hit is brink's own, of an object that is no longer than the compressed one.
+URLs that are asked for once: fetched, compressed, stored. "Again" is one URL for each coding, after
+brink has made what it keeps. A plain hit is brink's own, of an object as long as the compressed one.
 """
 
 import os
@@ -63,6 +63,8 @@ MaxKeepAliveRequests 0
 ProxyPass "/" "http://127.0.0.1:{origin}/" keepalive=On
 CacheEnable disk /
 CacheRoot {folder}/cache
+CacheLock on
+CacheLockPath {folder}/cache/locks
 CacheHeader On
 AddOutputFilterByType BROTLI_COMPRESS;DEFLATE text/javascript
 RequestHeader set Host bench.test
@@ -235,6 +237,7 @@ class Row:
 
     def __init__(self, server, coding):
         self.server, self.coding = server, coding
+        self.again_word = f"again-{coding}"  # its own: some keep one coding of a URL at a time
         self.bytes = self.first_bytes = 0
         self.first_coding = None
         self.made_ms = None
@@ -322,7 +325,7 @@ class Compress:
         if server.name == "brink":
             self.time_making(row)
         for _ in range(3):
-            response, body = server.ask("/again", **{"Accept-Encoding": coding})
+            response, body = server.ask(f"/{row.again_word}", **{"Accept-Encoding": coding})
         sent = response.getheader("Content-Encoding", "identity")
         if response.status != 200 or sent != coding:
             self.note(f"{server.title}: answers {response.status} in {sent}, not {coding}")
@@ -350,7 +353,7 @@ class Compress:
             raise Failure("brink does not answer a plain object from its store")
 
     def time_making(self, row):
-        """CPU time of the strong form, made once; the last one is that of /again."""
+        """CPU time of the strong form, made once; the last one is that of the URL that is asked for again."""
         server, coding = row.server, row.coding
         counter = f"variants_made_{coding}"
         before = server.counters().get(counter)
@@ -358,7 +361,7 @@ class Compress:
             self.note(f"brink: has no counter {counter}")
             return
         cpu_s = measure.settled_cpu_s(server.process.pid)
-        for path in [f"/made-{n}" for n in range(1, MADE_N)] + ["/again"]:
+        for path in [f"/made-{n}" for n in range(1, MADE_N)] + [f"/{row.again_word}"]:
             server.ask(path, **{"Accept-Encoding": coding})
         deadline = time.monotonic() + MADE_WITHIN_S
         while server.counters()[counter] < before + MADE_N:
@@ -388,7 +391,7 @@ class Compress:
                 row.first.append(self.load(row, row.server, f"first-{row.coding}-{number}", "unique",
                                            row.coding))
             for _ in range(PAIRS if row.server.name == "brink" else 1):
-                row.again.append(self.load(row, row.server, "again", "same", row.coding))
+                row.again.append(self.load(row, row.server, row.again_word, "same", row.coding))
                 if row.server.name == "brink":
                     plain = self.plain[row.coding]
                     row.plain.append(self.load(row, plain, "again", "same", None))
