@@ -45,7 +45,8 @@ enum explain_form {
 /* Why it is sent as it is stored. */
 enum explain_coding_why {
     EXPLAIN_CODING_OBJECT,       /* explain_coding.object says */
-    EXPLAIN_CODING_REQUEST,      /* it says no-transform */
+    EXPLAIN_CODING_REQUEST,      /* it says no-transform, or names what is stored in If-Match */
+    EXPLAIN_CODING_NAMED,        /* its If-Range names what is stored */
     EXPLAIN_CODING_NOT_ASKED,    /* it has no Accept-Encoding */
     EXPLAIN_CODING_NOT_TAKEN,    /* the client takes nothing else that is to be had */
     EXPLAIN_CODING_NOTHING_ELSE, /* ... nothing at all */
@@ -61,6 +62,7 @@ struct explain_coding {
     enum variant_why object; /* what the stored response was judged to be */
     enum http_coding liked;  /* of EXPLAIN_CODING_NO_GAIN and PART: the form it would have been */
     uint64_t len;            /* of EXPLAIN_FORM_KEPT */
+    bool ranges;             /* ... parts of it can be asked for */
     bool kept_later;         /* EXPLAIN_FORM_QUICK: once it was sent, a form to be kept is made */
 };
 
@@ -100,6 +102,7 @@ MUST_USE enum err explain_request(struct proxy_shared *shared, struct store_read
 
 /* explain_coding.c: of an explanation that is whole but for this. ERR_NOMEM. */
 MUST_USE enum err
-explain_add_coding(struct store_reader *reader, struct arena *arena, struct explanation *out);
+explain_add_coding(const struct proxy_settings *settings, struct store_reader *reader,
+                   struct arena *arena, struct explanation *out);
 
 #endif

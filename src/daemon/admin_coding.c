@@ -96,7 +96,9 @@ why_stored(struct arena *arena, const struct explain_coding *coding, struct slic
                                 ? "when it was stored, the site did not compress it"
                                 : variant_why_sentence(coding->object));
     case EXPLAIN_CODING_REQUEST:
-        return arena_printf(arena, out, "the request says no-transform");
+        return arena_printf(arena, out, "the request says no-transform, or names it in If-Match");
+    case EXPLAIN_CODING_NAMED:
+        return arena_printf(arena, out, "the request's If-Range names it");
     case EXPLAIN_CODING_NOT_ASKED:
         return arena_printf(arena, out, "the request has no Accept-Encoding");
     case EXPLAIN_CODING_NOT_TAKEN:

@@ -337,5 +337,5 @@ explain_request(struct proxy_shared *shared, struct store_reader *reader, struct
         end_with(out, EXPLAIN_PASSED, out->way.reason);
     else
         rc = look_up(shared, reader, arena, now_s, out);
-    return rc == OK ? explain_add_coding(reader, arena, out) : rc;
+    return rc == OK ? explain_add_coding(shared->settings, reader, arena, out) : rc;
 }

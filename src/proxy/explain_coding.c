@@ -1,5 +1,6 @@
 /* Which coding the answer would have: as represent.c chooses it, of what is stored and nothing
  * else. */
+#include "cache/range.h"
 #include "http/h1_parse.h"
 #include "proxy/explain.h"
 #include "proxy/represent.h"
@@ -40,8 +41,6 @@ why_stored(const struct explanation *explanation, const struct coding_accept *ac
 {
     const struct cache_object *object = &explanation->finding.object;
 
-    if (!variant_varies(object))
-        return EXPLAIN_CODING_OBJECT;
     if (!fits)
         return EXPLAIN_CODING_NOTHING_ELSE;
     if (!http_fields_has(&explanation->http.fields, HTTP_ACCEPT_ENCODING))
@@ -55,29 +54,50 @@ why_stored(const struct explanation *explanation, const struct coding_accept *ac
     return EXPLAIN_CODING_NOT_TAKEN;
 }
 
-/* The member in the chosen coding: 0 when there is none. */
+/* A choice on its way. */
+struct choosing {
+    struct store_reader *reader;
+    const struct explanation *explanation;
+    struct coding_accept accept;
+    bool part; /* a part may be asked for ... */
+    enum range_of of;
+    unsigned ranges_max;
+};
+
 static bool
-find_member(struct store_reader *reader, const struct explanation *explanation,
-            enum http_coding coding, struct store_object *out)
+find_member(const struct choosing *choosing, enum http_coding coding, struct store_object *out)
 {
-    const struct store_object *stored = &explanation->finding.stored;
+    const struct store_object *stored = &choosing->explanation->finding.stored;
     bool cold;
 
     return stored->family != 0 && coding != CODING_IDENTITY &&
-           store_find_member(reader, stored, (uint8_t)coding, out, &cold);
+           store_find_member(choosing->reader, stored, (uint8_t)coding, out, &cold);
+}
+
+/* Does what is stored have the part, or say that there is none? */
+static bool
+stored_part_fits(const struct choosing *choosing)
+{
+    const struct explanation *explanation = choosing->explanation;
+    struct range_set set;
+    enum range_result result = range_resolve(
+        &explanation->http, &explanation->finding.object, explanation->finding.stored.body_len,
+        explanation->question.now_s, choosing->ranges_max, &set);
+
+    return result == RANGE_PART || result == RANGE_UNSATISFIABLE;
 }
 
 /* No form of it is kept. */
 static void
-on_its_way_out(const struct explanation *explanation, const struct coding_accept *accept,
-               struct explain_coding *out)
+on_its_way_out(const struct choosing *choosing, struct explain_coding *out)
 {
+    const struct explanation *explanation = choosing->explanation;
     const struct store_object *stored = &explanation->finding.stored;
     const struct cache_object *object = &explanation->finding.object;
     uint64_t max_len = explanation->site->coding.strong_max_len;
 
-    if (http_fields_has(&explanation->http.fields, HTTP_RANGE) &&
-        accept->weight[object->coding] > 0) {
+    if (choosing->part && choosing->of == RANGE_OF_ANY &&
+        choosing->accept.weight[object->coding] > 0 && stored_part_fits(choosing)) {
         out->liked = out->coding;
         as_stored(out, object, EXPLAIN_CODING_PART);
         return;
@@ -87,48 +107,127 @@ on_its_way_out(const struct explanation *explanation, const struct coding_accept
 }
 
 static void
-without_gain(const struct explanation *explanation, const struct coding_accept *accept,
-             struct explain_coding *out)
+without_gain(const struct choosing *choosing, struct explain_coding *out)
 {
-    const struct cache_object *object = &explanation->finding.object;
+    const struct cache_object *object = &choosing->explanation->finding.object;
 
     out->liked = out->coding;
-    if (accept->weight[object->coding] > 0) {
+    if (choosing->accept.weight[object->coding] > 0) {
         as_stored(out, object, EXPLAIN_CODING_NO_GAIN);
-    } else {
-        if (accept->weight[CODING_IDENTITY] > 0)
-            out->coding = CODING_IDENTITY;
-        on_its_way_out(explanation, accept, out);
+        return;
     }
+    if (choosing->accept.weight[CODING_IDENTITY] > 0)
+        out->coding = CODING_IDENTITY;
+    on_its_way_out(choosing, out);
 }
 
 static void
-choose_stored(struct store_reader *reader, const struct explanation *explanation,
-              struct explain_coding *out)
+as_kept(const struct store_object *member, bool ranges, struct explain_coding *out)
 {
-    const struct cache_object *object = &explanation->finding.object;
-    struct coding_accept accept;
-    struct store_object member;
-    bool fits;
+    out->form = EXPLAIN_FORM_KEPT;
+    out->coding = (enum http_coding)member->member;
+    out->len = member->body_len;
+    out->ranges = ranges;
+}
 
-    coding_accept_parse(&explanation->http.fields, &accept);
-    if (variant_varies(object) && (explanation->way.cc.flags & CC_NO_TRANSFORM) != 0) {
+/* If-Range names a representation whose bytes are kept: it goes before all that the client likes.
+ */
+static bool
+choose_named(struct choosing *choosing, struct explain_coding *out)
+{
+    const struct explanation *explanation = choosing->explanation;
+    const struct cache_object *object = &explanation->finding.object;
+    enum http_coding coding = CODING_IDENTITY;
+    struct slice hash = SLICE_NONE;
+    struct store_object member;
+
+    choosing->of = RANGE_OF_ANY;
+    if (choosing->part)
+        choosing->of = range_condition(&explanation->http, object, explanation->question.now_s,
+                                       &coding, &hash);
+    if (choosing->of == RANGE_OF_STORED) {
+        as_stored(out, object, EXPLAIN_CODING_NAMED);
+        return true;
+    }
+    if (choosing->of != RANGE_OF_MADE || hash.len == 0 || !find_member(choosing, coding, &member) ||
+        !slice_equal(variant_lines_hash(member.head), hash))
+        return false;
+    as_kept(&member, true, out);
+    return true;
+}
+
+/* As is_as_stored of represent.c. */
+static bool
+is_as_stored(const struct explanation *explanation)
+{
+    const struct http_field *match = http_fields_get(&explanation->http.fields, HTTP_IF_MATCH);
+
+    return (explanation->way.cc.flags & CC_NO_TRANSFORM) != 0 ||
+           (match != NULL && !slice_is(match->value, "*"));
+}
+
+static void
+choose_by_accept(const struct choosing *choosing, struct explain_coding *out)
+{
+    const struct explanation *explanation = choosing->explanation;
+    const struct cache_object *object = &explanation->finding.object;
+    struct store_object member;
+    bool fits = represent_choose(&explanation->site->coding.variant, object, &choosing->accept,
+                                 false, &out->coding);
+
+    if (out->coding == object->coding)
+        as_stored(out, object, why_stored(explanation, &choosing->accept, fits));
+    else if (!find_member(choosing, out->coding, &member))
+        on_its_way_out(choosing, out);
+    else if (member.head.len == 0)
+        without_gain(choosing, out);
+    else
+        as_kept(&member, choosing->of == RANGE_OF_ANY, out);
+}
+
+static void
+choose_stored(struct choosing *choosing, struct explain_coding *out)
+{
+    const struct explanation *explanation = choosing->explanation;
+    const struct cache_object *object = &explanation->finding.object;
+
+    coding_accept_parse(&explanation->http.fields, &choosing->accept);
+    choosing->part = explanation->http.method == METHOD_GET &&
+                     http_fields_has(&explanation->http.fields, HTTP_RANGE);
+    if (!variant_varies(object))
+        as_stored(out, object, EXPLAIN_CODING_OBJECT);
+    else if (choose_named(choosing, out))
+        return;
+    else if (is_as_stored(explanation))
         as_stored(out, object, EXPLAIN_CODING_REQUEST);
+    else
+        choose_by_accept(choosing, out);
+}
+
+/* The status was that of what is stored; parts are of the representation that is sent. */
+static void
+correct_status(unsigned ranges_max, struct explanation *out)
+{
+    const struct explain_coding *coding = &out->coding;
+    struct range_set set;
+
+    if ((out->status != 200 && out->status != 206 && out->status != 416) ||
+        coding->form == EXPLAIN_FORM_STORED)
         return;
-    }
-    fits =
-        represent_choose(&explanation->site->coding.variant, object, &accept, false, &out->coding);
-    if (!variant_varies(object) || out->coding == object->coding) {
-        as_stored(out, object, why_stored(explanation, &accept, fits));
+    out->status = out->finding.object.status;
+    if (coding->form != EXPLAIN_FORM_KEPT || !coding->ranges ||
+        !http_fields_has(&out->http.fields, HTTP_RANGE) || out->http.method != METHOD_GET)
         return;
-    }
-    if (!find_member(reader, explanation, out->coding, &member)) {
-        on_its_way_out(explanation, &accept, out);
-    } else if (member.head.len == 0) {
-        without_gain(explanation, &accept, out);
-    } else {
-        out->form = EXPLAIN_FORM_KEPT;
-        out->len = member.body_len;
+    switch (range_parts(&out->http, &out->finding.object, coding->len, ranges_max, &set)) {
+    case RANGE_PART:
+        out->status = 206;
+        break;
+    case RANGE_UNSATISFIABLE:
+        out->status = 416;
+        break;
+    case RANGE_WHOLE:
+    case RANGE_EXCESSIVE:
+        break;
     }
 }
 
@@ -157,8 +256,11 @@ choose_open(const struct explanation *explanation, struct explain_coding *out)
 }
 
 enum err
-explain_add_coding(struct store_reader *reader, struct arena *arena, struct explanation *out)
+explain_add_coding(const struct proxy_settings *settings, struct store_reader *reader,
+                   struct arena *arena, struct explanation *out)
 {
+    struct choosing choosing = {
+        .reader = reader, .explanation = out, .ranges_max = settings->ranges_max};
     enum err rc;
 
     if (!out->looked_up || !out->finding.found) {
@@ -166,7 +268,9 @@ explain_add_coding(struct store_reader *reader, struct arena *arena, struct expl
         return OK;
     }
     rc = judge_again(arena, out);
-    if (rc == OK)
-        choose_stored(reader, out, &out->coding);
-    return rc;
+    if (rc != OK)
+        return rc;
+    choose_stored(&choosing, &out->coding);
+    correct_status(settings->ranges_max, out);
+    return OK;
 }
