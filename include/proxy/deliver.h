@@ -31,6 +31,7 @@ struct deliver {
     struct store_pin pin;
     struct fill_reader *reader; /* DELIVER_FILL: ours from deliver_fill on */
     struct slices *slices;      /* DELIVER_SLICES: the caller's */
+    enum err failed;            /* of `code`: why DELIVER_FAILED; OK: it was the source */
     struct deliver_code *code;  /* what the source's bytes go through; NULL: they go as they are */
     struct warming warming;     /* pages are on their way from disk */
     unsigned cold_n;            /* times in a row that what comes next was not in memory */

@@ -154,6 +154,10 @@ void request_start(struct request *req);
 /* What the client sent is refused: an error reply, and the connection closes. */
 void request_refuse(struct request *req, enum err rc, const char *why);
 
+/* Nothing of the reply went out, and its body does not come: an error instead. False: only of what
+ * was to be coded or decoded, which may prove impossible at the first byte. */
+bool request_answer_unsent(struct request *req);
+
 /* Counter and log alone, for when it is too late for an answer. False: it is no error of a
  * client's.
  */

@@ -195,6 +195,7 @@ take_source(struct deliver *deliver, uint64_t *left, enum err *out_rc)
 static enum deliver_next
 fail(struct deliver *deliver, enum err rc)
 {
+    deliver->failed = rc;
     if (rc == ERR_CODING_BOMB)
         STAT_INC(decode_bombs);
     else if (rc == ERR_CODING)

@@ -52,11 +52,9 @@ put_connection(struct conn *conn)
     reply_put(req, SLICE("\r\n"));
 }
 
-/* The request has its answer. */
-void
-conn_on_reply(void *arg)
+static void
+begin_reply(struct conn *conn)
 {
-    struct conn *conn = arg;
     struct request *req = conn->req;
 
     /* A body that is not whole by now would have to be read to find the next request: nobody reads
@@ -72,6 +70,15 @@ conn_on_reply(void *arg)
     conn->head_sent = false;
     conn->ended = false;
     conn->chunk_left = 0;
+}
+
+/* The request has its answer. */
+void
+conn_on_reply(void *arg)
+{
+    struct conn *conn = arg;
+
+    begin_reply(conn);
     if (!conn->working)
         conn_flush(conn);
 }
@@ -175,7 +182,13 @@ pass_batch(struct conn *conn, const struct batch *batch, uint64_t n)
         put_lead(conn, slice_skip(SLICE("\r\n"), crlf_n));
 }
 
-enum flushed { FLUSH_DONE, FLUSH_BLOCKED, FLUSH_WAITING, FLUSH_BROKEN };
+enum flushed {
+    FLUSH_DONE,
+    FLUSH_BLOCKED,
+    FLUSH_WAITING,
+    FLUSH_BROKEN,
+    FLUSH_FAILED /* no bytes */
+};
 
 static enum flushed
 flush_batch(struct conn *conn, bool *out_again)
@@ -192,8 +205,8 @@ flush_batch(struct conn *conn, bool *out_again)
     total = batch.lead_len + batch.data_len + batch.crlf_len;
 
     *out_again = false;
-    if (next == DELIVER_FAILED)
-        return FLUSH_BROKEN;
+    if (UNLIKELY(next == DELIVER_FAILED))
+        return FLUSH_FAILED;
     if (total > 0) {
         rc = chan_writev(&conn->chan, batch.iov, batch.iov_n, &n);
         if (rc == OK && !conn->head_sent && conn->proxy->settings->exchanges.fn != NULL)
@@ -273,24 +286,46 @@ park_output(struct conn *conn, enum flushed why)
     conn_want(conn, why == FLUSH_BLOCKED ? CHAN_WRITE : 0);
 }
 
-/* Write as much as goes. A large body yields after some batches, so that others get their turn. */
-void
-conn_flush(struct conn *conn)
+/* A large body yields after some batches, so that others get their turn. */
+static enum flushed
+flush_batches(struct conn *conn)
 {
     enum { BATCHES_MAX = 4 };
     enum flushed flushed = FLUSH_WAITING;
     bool again = true;
+
+    for (unsigned i = 0; again && i < BATCHES_MAX; i++)
+        flushed = flush_batch(conn, &again);
+    return again && flushed != FLUSH_FAILED ? FLUSH_BLOCKED : flushed;
+}
+
+/* The body does not come, and nothing of the reply has gone out: another answer can still be given.
+ */
+static bool
+can_answer_anew(const struct conn *conn)
+{
+    return !conn->head_sent && conn->leads_n == 2; /* head and extra, no 1xx before them */
+}
+
+/* Write as much as goes. */
+void
+conn_flush(struct conn *conn)
+{
+    enum flushed flushed;
 
     if (!conn->replying) {
         if (conn->leads_n > 0)
             conn_flush_interim(conn);
         return;
     }
-    for (unsigned i = 0; again && i < BATCHES_MAX; i++)
-        flushed = flush_batch(conn, &again);
-    if (again)
-        flushed = FLUSH_BLOCKED;
-    if (flushed == FLUSH_BROKEN)
+    flushed = flush_batches(conn);
+    if (UNLIKELY(flushed == FLUSH_FAILED) && can_answer_anew(conn) &&
+        request_answer_unsent(conn->req)) {
+        conn->leads_n = 0;
+        begin_reply(conn);
+        flushed = flush_batches(conn);
+    }
+    if (flushed == FLUSH_BROKEN || flushed == FLUSH_FAILED)
         conn_close(conn, true); /* visibly cut: RFC 9112 section 8 */
     else if (flushed == FLUSH_DONE)
         conn_finish_exchange(conn);

@@ -405,6 +405,20 @@ request_refuse(struct request *req, enum err rc, const char *why)
     request_run(req);
 }
 
+bool
+request_answer_unsent(struct request *req)
+{
+    enum err rc = req->deliver.failed;
+
+    if (rc == OK)
+        return false;
+    deliver_fini(&req->deliver);
+    deliver_init(&req->deliver, req->proxy, on_deliver_more, req);
+    req->extra_len = 0;
+    reply_error(req, rc, err_text(rc));
+    return true;
+}
+
 void
 request_body(struct request *req, struct slice data, size_t *out_taken)
 {

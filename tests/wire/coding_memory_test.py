@@ -35,11 +35,15 @@ def wait_idle(edge):
 
 
 def cut(edge, target, accept=None):
-    """This answer does not come to its end; how much of it came, decoded."""
-    with pytest.raises(h1.Truncated) as caught:
-        edge.get(target, {"Accept-Encoding": accept} if accept else None)
-    response = caught.value.parser.response
-    return 0 if response is None else response.received
+    """This answer does not come to its end, or is refused before its first byte; how much of it came,
+    decoded."""
+    try:
+        refused = edge.get(target, {"Accept-Encoding": accept} if accept else None)
+    except h1.Truncated as caught:
+        response = caught.parser.response
+        return 0 if response is None else response.received
+    assert refused.status in (502, 503) and codings.coding_of(refused) == "identity"
+    return 0
 
 
 HOSTILE = {
@@ -91,7 +95,7 @@ def test_a_bomb_is_cut_and_not_kept(origin, start_edge, coding):
     edge.expect_stats(store_objects=0)
     wait_idle(edge)
     seen = gauges.stop()
-    assert 0 < seen["coder_bytes"] <= 32 * MIB
+    assert seen["coder_bytes"] <= 32 * MIB
     assert seen["rss_kib"] - before < (32 + (40 if sanitizers() else 12)) * KIB
 
 
@@ -175,7 +179,9 @@ def test_many_slow_quick_forms_beside_many_bombs(origin, start_edge):
         for coding in codings.CODINGS:
             slow.ask("/stored", coding, plain)
     seen = slow.read()
-    edge.expect_stats(decode_bombs=3 * rounds, decode_failed=3 * rounds)
+    stats = edge.stats()  # what finds no memory for its window ends too, without being judged
+    for name in ("decode_bombs", "decode_failed"):
+        assert 3 * rounds - stats["coder_refused"] <= stats[name] <= 3 * rounds
     wait_idle(edge)
     most = gauges.stop()
     assert 0 < most["coder_bytes"] <= bound
