@@ -240,6 +240,8 @@ coder_run(struct coder *coder, struct slice *in, enum coder_flush flush, char *o
          : coder->encode.ops == NULL ? run_decode(coder, in, &step)
                                      : run_both(coder, in, &step);
     coder->failed = rc;
+    if (rc == ERR_LIMIT) /* a window that the stream asks for only now */
+        STAT_INC(coder_refused);
     if (rc != OK)
         return rc;
     *out_len = step.out_len;

@@ -212,3 +212,21 @@ def test_without_memory_for_coders_a_coded_body_is_for_who_takes_it(origin, star
     assert edge.get("/a").status == 503
     edge.wait_for(coder_refused=1)
     codings.expect(edge.get("/a", {"Accept-Encoding": coding}), TEXT, coding)
+
+
+def test_a_window_that_there_is_no_room_for(origin, start_edge):
+    """What a stream needs shows once its head is read. Without room for it nobody gets it decoded; but
+    it is none of the bad ones, and stays for who takes it."""
+    edge = start_edge(origin=origin.url, settings={"coder_memory": "2MB"})
+    body = codings.text(3_000_000, "wide")
+    parameters = codings.zstandard.ZstdCompressionParameters(window_log=23)
+    stream = codings.zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    origin.serve("/a", 200, fields("zstd"), stream.compress(body) + stream.flush())
+    codings.expect(edge.get("/a", {"Accept-Encoding": "zstd"}), body, "zstd")
+    edge.wait_stored(1)
+    assert cut(edge, "/a") < len(body)
+    edge.wait_for(coder_refused=1)
+    edge.expect_stats(decode_bombs=0, decode_failed=0, store_objects=1)
+    response = edge.get("/a", {"Accept-Encoding": "zstd"})
+    codings.expect(response, body, "zstd")
+    assert response.cache_status.hit
