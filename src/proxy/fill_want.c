@@ -3,48 +3,52 @@
 #include "proxy/fill_impl.h"
 #include "proxy/variants.h"
 
+/* What is told, out of the lock. */
+struct wish {
+    struct variants *variants;
+    const struct coding_settings *settings;
+    unsigned codings;
+};
+
 static void
-tell(struct fill *fill, unsigned wanted)
+tell(struct fill *fill, const struct wish *wish)
 {
     for (unsigned i = 0; i < CODING_COUNT; i++)
-        if ((wanted & CODING_BIT(i)) != 0)
-            variants_want(fill->variants, &fill->key, fill->head->variant, fill->head->family,
-                          (enum http_coding)i, fill->coding);
+        if ((wish->codings & CODING_BIT(i)) != 0)
+            variants_want(wish->variants, &fill->key, fill->head->variant, fill->head->family,
+                          (enum http_coding)i, wish->settings);
 }
 
-/* The first is told of at once; what comes later of the same is a hit, and tells for itself. */
+/* Before its commit it waits for that; afterwards it is told at once. */
 void
 fill_want(struct fill *fill, struct variants *variants, const struct coding_settings *settings,
           enum http_coding coding)
 {
-    bool settled;
+    struct wish wish = {variants, settings, 0};
 
     ASSERT_TAG(fill, FILL_TAG);
     ASSERT(fill->head != NULL && fill->head->family != 0);
     (void)pthread_mutex_lock(&fill->lock);
-    if (!fill->storing || fill->moved) { /* under another key it is for hits to say */
-        (void)pthread_mutex_unlock(&fill->lock);
-        return;
+    if (fill->storing && !fill->moved) { /* under another key it is for hits to say */
+        fill->variants = variants;
+        fill->coding = settings;
+        if (fill->settled && fill->fate == REASON_STORED)
+            wish.codings = CODING_BIT(coding);
+        else
+            fill->wanted |= CODING_BIT(coding);
     }
-    fill->variants = variants;
-    fill->coding = settings;
-    settled = fill->settled && fill->fate == REASON_STORED;
-    if (!settled)
-        fill->wanted |= CODING_BIT(coding);
     (void)pthread_mutex_unlock(&fill->lock);
-    if (settled)
-        tell(fill, CODING_BIT(coding));
+    tell(fill, &wish);
 }
 
 void
 fill_tell_wanted(struct fill *fill)
 {
-    unsigned wanted;
+    struct wish wish;
 
     (void)pthread_mutex_lock(&fill->lock);
-    wanted = fill->wanted;
+    wish = (struct wish){fill->variants, fill->coding, fill->wanted};
     fill->wanted = 0;
     (void)pthread_mutex_unlock(&fill->lock);
-    if (wanted != 0)
-        tell(fill, wanted);
+    tell(fill, &wish);
 }
