@@ -113,6 +113,16 @@ family_entries(struct store *store, const char *text)
     return n;
 }
 
+/* What lies on the disk, but for what is dead; nothing is bad. */
+static inline void
+family_expect(struct store *store, uint64_t objects, uint64_t members)
+{
+    struct store_check check = help_check(store);
+
+    assert_int_equal(check.objects, objects);
+    assert_int_equal(check.members, members);
+}
+
 /* --- storing --- */
 
 static inline void
@@ -166,6 +176,28 @@ family_fill(struct store *store, unsigned n)
         else
             assert_int_equal(help_put_start(store, &object, (struct store_done){0}), OK);
     }
+}
+
+/* Put others until this key's head and members have gone, at no time a part of two of them. */
+static inline void
+family_evict(struct store *store, const char *text)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < 400 && family_entries(store, text) > 0; i++) {
+        assert_true(family_entries(store, text) != 1);
+        (void)snprintf(key, sizeof(key), "filler/%u", i);
+        family_put_one(store, (struct help_object){.key = key, .body_len = 20000});
+    }
+    assert_int_equal(family_entries(store, text), 0);
+}
+
+/* --- opening --- */
+
+static inline int
+family_set_up(void **state)
+{
+    return help_set_up(state, 32 * MIB);
 }
 
 static inline void

@@ -12,7 +12,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "storage/store.h"
@@ -422,6 +424,38 @@ help_purge_finish(struct store *store, uint64_t id)
     fail_msg("the purge does not end");
     return 0;
 }
+
+/* --- processes that are killed --- */
+
+/* How often: `n` times, or what BRINK_KILLS says. */
+static inline unsigned
+help_kills(unsigned n)
+{
+    const char *env = getenv("BRINK_KILLS");
+
+    return env == NULL ? n : (unsigned)strtoul(env, NULL, 10);
+}
+
+/* That is how it ended, or ends. */
+static inline void
+help_is_killed(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static inline void
+help_kill(pid_t child, unsigned after_us)
+{
+    assert_true(child > 0);
+    (void)usleep(after_us);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    help_is_killed(child);
+}
+
+/* --- the end --- */
 
 /* With everything purged only the list of free pages is in use: nothing was left out of the index.
  */

@@ -2,9 +2,6 @@
  * right, and no page is lost. BRINK_KILLS sets how often. */
 #include "store_help.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 #define MIB (1024ULL * 1024)
 
 enum { KILLS = 20, OBJECTS = 1500, SIZE_MAX_LEN = 600000 };
@@ -88,8 +85,7 @@ verify(const char *path)
 static void
 killed_stores_come_back_whole(void **state)
 {
-    const char *env = getenv("BRINK_KILLS");
-    unsigned kills = env == NULL ? KILLS : (unsigned)strtoul(env, NULL, 10);
+    unsigned kills = help_kills(KILLS);
     uint64_t verified = 0;
     struct store *store;
     char path[256];
@@ -98,17 +94,12 @@ killed_stores_come_back_whole(void **state)
     help_new_folder(path, sizeof(path));
     for (unsigned i = 0; i < kills; i++) {
         pid_t child = fork();
-        int status;
 
         if (child == 0) {
             (void)alarm(30); /* it shall not outlive the test */
             churn(path, i);
         }
-        assert_true(child > 0);
-        (void)usleep(60000 + (i * 7919 % 41) * 9000);
-        assert_int_equal(kill(child, SIGKILL), 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        help_kill(child, 60000 + (i * 7919 % 41) * 9000);
         verified += verify(path);
     }
     print_message("%u kills, %llu objects verified\n", kills, (unsigned long long)verified);

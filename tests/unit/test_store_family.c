@@ -3,22 +3,6 @@
 
 #include "base/stats.h"
 
-static int
-set_up(void **state)
-{
-    return help_set_up(state, 32 * MIB);
-}
-
-/* What lies on the disk, but for what is dead; nothing is bad. */
-static void
-expect_stored(struct store *store, uint64_t objects, uint64_t members)
-{
-    struct store_check check = help_check(store);
-
-    assert_int_equal(check.objects, objects);
-    assert_int_equal(check.members, members);
-}
-
 static void
 expect_gauge(enum counter stat, int64_t want)
 {
@@ -48,7 +32,7 @@ members_are_found_through_their_head(void **state)
     assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
     assert_int_equal(family_members(fixture->reader, "a", 5), 0x02);
     assert_int_equal(family_members(fixture->reader, "b", 0), 0);
-    expect_stored(fixture->store, 7, 4);
+    family_expect(fixture->store, 7, 4);
     expect_gauge(STAT_store_objects, 3);
     expect_gauge(STAT_store_members, 4);
     assert_true(store_share_usage(fixture->store, 0, &usage));
@@ -65,10 +49,10 @@ a_member_replaces_its_own_number(void **state)
     family_put(fixture->store, "a", 0, 11, 5000, 3);
     family_put_one(fixture->store, family_object("a", 0, 11, 2, 9));
     assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
-    expect_stored(fixture->store, 4, 3);
+    family_expect(fixture->store, 4, 3);
     family_put_one(fixture->store, family_object("a", 0, 11, 255, 0));
     assert_true(family_has(fixture->reader, "a", 0, 255, false));
-    expect_stored(fixture->store, 5, 4);
+    family_expect(fixture->store, 5, 4);
 }
 
 static void
@@ -99,7 +83,7 @@ a_member_needs_its_head(void **state)
         }
     }
     assert_true(family_has(fixture->reader, "a", 0, 3, false));
-    expect_stored(fixture->store, 3, 1);
+    family_expect(fixture->store, 3, 1);
     help_empty(fixture->store); /* no piece of those that were refused is left */
 }
 
@@ -378,7 +362,7 @@ a_members_put_does_not_join_the_next_body(void **state)
     store_put_release(&put);
     assert_int_equal(help_wait_for(&wait, NULL), ERR_NOT_FOUND);
     assert_int_equal(family_members(fixture->reader, "a", 0), 0);
-    expect_stored(fixture->store, 1, 0);
+    family_expect(fixture->store, 1, 0);
 }
 
 static void
@@ -399,12 +383,12 @@ a_purge_counts_heads(void **state)
     (void)help_purge(fixture->store, &all, 1, &id);
     assert_int_equal(help_purge_finish(fixture->store, id), 3);
     assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e); /* soft ones keep them */
-    expect_stored(fixture->store, 9, 6);
+    family_expect(fixture->store, 9, 6);
     (void)help_purge(fixture->store, &label, 1, &id);
     assert_int_equal(help_purge_finish(fixture->store, id), 3);
     assert_int_equal(store_purge_status(fixture->store, id, &status), OK);
     assert_int_equal(status.removed, 3);
-    expect_stored(fixture->store, 0, 0);
+    family_expect(fixture->store, 0, 0);
 }
 
 /* --- refreshing --- */
@@ -475,7 +459,7 @@ members_are_no_variants(void **state)
 int
 main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, help_tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, family_set_up, help_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(members_are_found_through_their_head),
         CASE(a_member_replaces_its_own_number),

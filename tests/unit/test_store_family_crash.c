@@ -5,7 +5,6 @@
 
 #include <dlfcn.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "base/stats.h"
 
@@ -210,24 +209,18 @@ static void
 kill_once(const char *path, unsigned seed, unsigned after_us)
 {
     pid_t child = fork();
-    int status;
 
     if (child == 0) {
         (void)alarm(30); /* it shall not outlive the test */
         churn(path, seed);
     }
-    assert_true(child > 0);
-    (void)usleep(after_us);
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    help_kill(child, after_us);
 }
 
 static void
 no_kill_leaves_a_member_without_its_head(void **state)
 {
-    const char *env = getenv("BRINK_KILLS");
-    unsigned kills = env == NULL ? KILLS : (unsigned)strtoul(env, NULL, 10);
+    unsigned kills = help_kills(KILLS);
     uint64_t verified = 0;
     struct store *store;
     char path[256];
@@ -287,7 +280,6 @@ what_was_sent_when_it_was_killed_goes(void **state)
     struct store *store;
     char path[256];
     pid_t child;
-    int status;
 
     (void)state;
     help_new_folder(path, sizeof(path));
@@ -298,8 +290,7 @@ what_was_sent_when_it_was_killed_goes(void **state)
         (void)kill(getpid(), SIGKILL);
     }
     assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    help_is_killed(child);
     store = help_open(path, 8 * MIB);
     assert_int_equal(family_entries(store, "a"), 0);
     help_empty(store);
@@ -551,7 +542,7 @@ a_member_written_again_goes_with_its_head(void **state)
     struct store_object head, member;
     struct store_reader *reader;
     struct store *store;
-    char path[256], key[32];
+    char path[256];
     bool cold;
 
     (void)state;
@@ -564,13 +555,7 @@ a_member_written_again_goes_with_its_head(void **state)
     assert_true(store_find_member(reader, &head, 1, &member, &cold));
     store_touch(reader, &member);
     store_read_end(reader);
-    for (unsigned i = 0; i < 400 && family_entries(store, "a") > 0; i++) {
-        (void)snprintf(key, sizeof(key), "filler/%u", i);
-        assert_int_equal(
-            help_put(store, &(struct help_object){.key = key, .body_len = 20000}, NULL), OK);
-        assert_true(family_entries(store, "a") != 1);
-    }
-    assert_int_equal(family_entries(store, "a"), 0);
+    family_evict(store, "a");
     (void)help_check(store);
     store_reader_free(&reader);
     help_empty(store);

@@ -3,22 +3,6 @@
 
 #include "base/stats.h"
 
-static int
-set_up(void **state)
-{
-    return help_set_up(state, 32 * MIB);
-}
-
-/* What lies on the disk, but for what is dead; nothing is bad. */
-static void
-expect_stored(struct store *store, uint64_t objects, uint64_t members)
-{
-    struct store_check check = help_check(store);
-
-    assert_int_equal(check.objects, objects);
-    assert_int_equal(check.members, members);
-}
-
 /* --- damage of a member --- */
 
 static void
@@ -51,7 +35,7 @@ a_damaged_member_goes_alone(void **state)
                        family_object("a", 0, 91, members[i], 3)); /* and can be made again */
     }
     assert_int_equal(family_members(fixture->reader, "a", 0), 0x0e);
-    expect_stored(fixture->store, 5, 3);
+    family_expect(fixture->store, 5, 3);
 }
 
 /* --- eviction --- */
@@ -181,7 +165,7 @@ a_saved_index_knows_members(void **state)
 int
 main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, help_tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, family_set_up, help_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(a_damaged_member_goes_alone),
         cmocka_unit_test(used_members_survive_and_unused_ones_go),

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #define MIB (1024ULL * 1024)
 
@@ -228,9 +227,7 @@ verify(const char *path, const struct ledger *ledger, bool whole)
 static void
 kill_often(uint64_t disk_len)
 {
-    const char *env = getenv("BRINK_KILLS");
-    unsigned wanted = env == NULL ? KILLS : (unsigned)strtoul(env, NULL, 10);
-    unsigned kills = 0;
+    unsigned kills = 0, wanted = help_kills(KILLS);
     struct ledger *ledger =
         mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     char path[256];
@@ -240,17 +237,12 @@ kill_often(uint64_t disk_len)
     for (; kills < wanted || (ledger->acks <= wanted && kills < wanted * ROUNDS_MAX); kills++) {
         unsigned round = 1 + kills / wanted;
         pid_t child = fork();
-        int status;
 
         if (child == 0) {
             (void)alarm(30); /* it shall not outlive the test */
             churn(path, ledger, kills + 1, disk_len);
         }
-        assert_true(child > 0);
-        (void)usleep((60000 + (kills * 7919 % 37) * 5000) * round);
-        assert_int_equal(kill(child, SIGKILL), 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        help_kill(child, (60000 + (kills * 7919 % 37) * 5000) * round);
         verify(path, ledger, disk_len == 0);
     }
     print_message("%u kills, %llu purges acknowledged, %llu versions\n", kills,

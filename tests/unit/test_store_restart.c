@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "storage/state.h"
 
@@ -116,7 +115,6 @@ static void
 killed_after(void (*run)(const char *path), const char *path)
 {
     pid_t child = fork();
-    int status;
 
     assert_true(child >= 0);
     if (child == 0) {
@@ -124,8 +122,7 @@ killed_after(void (*run)(const char *path), const char *path)
         run(path);
         (void)kill(getpid(), SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    help_is_killed(child);
 }
 
 static bool
@@ -496,7 +493,7 @@ eviction_counts_heads_for_purges(void **state)
     struct store_purge_status status;
     struct store_reader *reader;
     struct store *store;
-    char path[256], key[32];
+    char path[256];
     uint64_t id;
 
     (void)state;
@@ -509,12 +506,7 @@ eviction_counts_heads_for_purges(void **state)
     (void)help_purge_finish(store, id); /* the sweep has its transaction, to be renewed */
     hold(true);
     (void)help_purge(store, &purge, 1, &id);
-    for (unsigned i = 0; i < 400 && family_entries(store, "a") > 0; i++) {
-        (void)snprintf(key, sizeof(key), "filler/%u", i);
-        assert_int_equal(
-            help_put(store, &(struct help_object){.key = key, .body_len = 20000}, NULL), OK);
-    }
-    assert_int_equal(family_entries(store, "a"), 0);
+    family_evict(store, "a");
     hold(false);
     assert_int_equal(help_purge_finish(store, id), 1);
     assert_int_equal(store_purge_status(store, id, &status), OK);
