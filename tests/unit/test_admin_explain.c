@@ -1,13 +1,12 @@
 /* An explanation, from the words of an operator to its JSON, over a real store: what the wire tests
  * cannot see, such as what is said when memory runs out. */
 #include "cache_fixture.h"
-#include "store_help.h"
+#include "explain_help.h"
 
 #include <jansson.h>
 
 #include "daemon/admin_explain.h"
 #include "net/loop.h"
-#include "proxy/core.h"
 #include "proxy/unstorable.h"
 
 static const char *const named_hosts[] = {"a.test"};
@@ -26,13 +25,6 @@ static const struct proxy_settings settings = {.head_limits = {8192, 32768, 100}
                                                .node_name = "brink",
                                                .sites = sites,
                                                .sites_n = ARRAY_LEN(sites)};
-
-struct bench {
-    char path[256];
-    struct store *store;
-    struct store_reader *reader;
-    struct proxy_shared *shared;
-};
 
 /* Fresh for a minute, of "Device: tv" and whatever language. */
 static void
@@ -74,13 +66,9 @@ put(struct bench *bench, const char *key_text, const char *language)
 static int
 set_up(void **state)
 {
-    struct bench *bench = calloc(1, sizeof(*bench));
+    struct bench *bench = bench_new(&settings);
     struct store_key key = help_key("http://a.test/private");
 
-    help_new_folder(bench->path, sizeof(bench->path));
-    bench->store = help_open(bench->path, 16 << 20);
-    bench->reader = help_reader(bench->store);
-    assert_int_equal(proxy_shared_new(bench->store, &settings, &bench->shared), OK);
     put(bench, "http://a.test/x", "de");
     put(bench, "http://a.test/x", "fr");
     unstorable_note(bench->shared->unstorable, &key.hash, REASON_PRIVATE, loop_now_ms(), 60);
@@ -88,34 +76,16 @@ set_up(void **state)
     return 0;
 }
 
-static int
-tear_down(void **state)
-{
-    struct bench *bench = *state;
-
-    store_reader_free(&bench->reader);
-    store_close(&bench->store);
-    proxy_shared_free(&bench->shared);
-    help_remove_folder(bench->path);
-    free(bench);
-    return 0;
-}
-
-enum { FIELDS_MAX = 4 };
-
 /* `fields` separated by line feeds. */
 static enum err
 ask(struct bench *bench, const char *method, const char *url, const char *fields, json_t **out,
     const char **out_hint)
 {
-    struct slice lines[FIELDS_MAX], rest = slice_from_str(fields);
-    struct explain_question question = {
-        .url = slice_from_str(url), .method = slice_from_str(method), .fields = lines};
+    struct slice lines[BENCH_FIELDS_MAX];
+    struct explain_question question = {.url = slice_from_str(url),
+                                        .method = slice_from_str(method)};
 
-    while (rest.len > 0) {
-        assert_true(question.fields_n < FIELDS_MAX);
-        (void)slice_cut(&rest, '\n', &lines[question.fields_n++]);
-    }
+    bench_fields(fields, lines, &question);
     return admin_explain(bench->shared, bench->reader, &question, NOW_S + 18, out, out_hint);
 }
 
@@ -233,5 +203,5 @@ main(void)
         cmocka_unit_test(no_memory),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, bench_tear_down);
 }

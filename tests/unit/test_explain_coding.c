@@ -1,9 +1,6 @@
 /* Which coding an answer would have, over a real store: what is kept of an object, and what not. */
 #include "cache_fixture.h"
-#include "store_help.h"
-
-#include "proxy/core.h"
-#include "proxy/explain.h"
+#include "explain_help.h"
 
 static const char *const types[] = {"text/*"};
 static const struct site_settings sites[] = {
@@ -17,13 +14,6 @@ static const struct proxy_settings settings = {.head_limits = {8192, 32768, 100}
                                                .node_name = "brink",
                                                .sites = sites,
                                                .sites_n = ARRAY_LEN(sites)};
-
-struct bench {
-    char path[256];
-    struct store *store;
-    struct store_reader *reader;
-    struct proxy_shared *shared;
-};
 
 static void
 put(struct bench *bench, const char *key_text, struct store_record record, size_t body_len)
@@ -82,12 +72,8 @@ put_member(struct bench *bench, const char *key_text, uint64_t family, enum http
 static int
 set_up(void **state)
 {
-    struct bench *bench = calloc(1, sizeof(*bench));
+    struct bench *bench = bench_new(&settings);
 
-    help_new_folder(bench->path, sizeof(bench->path));
-    bench->store = help_open(bench->path, 16 << 20);
-    bench->reader = help_reader(bench->store);
-    assert_int_equal(proxy_shared_new(bench->store, &settings, &bench->shared), OK);
     put_head(bench, "http://a.test/css", 1, CACHE_CODABLE, CODING_IDENTITY, CSS, 50);
     put_member(bench, "http://a.test/css", 1, CODING_BR, "Content-Encoding: br\r\n", 20);
     put_member(bench, "http://a.test/css", 1, CODING_ZSTD, "", 0);
@@ -106,36 +92,18 @@ set_up(void **state)
     return 0;
 }
 
-static int
-tear_down(void **state)
-{
-    struct bench *bench = *state;
-
-    store_reader_free(&bench->reader);
-    store_close(&bench->store);
-    proxy_shared_free(&bench->shared);
-    help_remove_folder(bench->path);
-    free(bench);
-    return 0;
-}
-
-enum { FIELDS_MAX = 4 };
-
 static enum err
 ask(struct bench *bench, struct arena *arena, const char *path, const char *fields,
     struct explanation *out)
 {
-    struct slice lines[FIELDS_MAX], rest = slice_from_str(fields), url;
-    struct explain_question question = {.method = SLICE("GET"), .fields = lines};
+    struct slice lines[BENCH_FIELDS_MAX], url;
+    struct explain_question question = {.method = SLICE("GET")};
     const char *hint;
     enum err rc;
 
     assert_int_equal(arena_printf(arena, &url, "http://a.test%s", path), OK);
     question.url = url;
-    while (rest.len > 0) {
-        assert_true(question.fields_n < FIELDS_MAX);
-        (void)slice_cut(&rest, '\n', &lines[question.fields_n++]);
-    }
+    bench_fields(fields, lines, &question);
     store_read_begin(bench->reader);
     rc = explain_request(bench->shared, bench->reader, arena, &question, NOW_S + 1, out, &hint);
     store_read_end(bench->reader);
@@ -256,5 +224,5 @@ main(void)
         cmocka_unit_test(what_is_kept_afterwards),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, bench_tear_down);
 }
