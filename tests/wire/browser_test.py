@@ -11,7 +11,7 @@ import pytest
 
 import npm
 from debian import need
-from demo_test import SITE, DemoOrigin
+from demo import SITE
 from edge import ROOT
 
 HERE = ROOT / "tests" / "browser"
@@ -29,14 +29,6 @@ def walk(port, *steps):
          str(port), *steps], capture_output=True, text=True, timeout=WALK_S, check=False)
     assert done.returncode == 0, f"chromium could not be led:\n{done.stderr}"
     return json.loads(done.stdout[done.stdout.index("[\n"):])
-
-
-@pytest.fixture
-def demo():
-    running = DemoOrigin()
-    yield running
-    if running.process.poll() is None:
-        running.stop()
 
 
 def path_of(response):

@@ -3,6 +3,7 @@
 edge:       a running brink before `origin`; `@pytest.mark.edge(...)` gives Edge's arguments.
 start_edge: starts further ones, with any arguments.
 origin:     the scripted origin.
+demo:       the demo's origin.
 """
 
 import signal
@@ -10,6 +11,7 @@ import signal
 import pytest
 
 import ports
+from demo import DemoOrigin
 from edge import Edge, build_folder
 from origin import Origin
 
@@ -79,6 +81,14 @@ def origin():
     yield running
     running.stop()
     assert not running.faults, f"brink sent the origin what is not HTTP/1.1: {running.faults}"
+
+
+@pytest.fixture
+def demo():
+    running = DemoOrigin()
+    yield running
+    if running.process.poll() is None:
+        running.stop()
 
 
 @pytest.fixture

@@ -1,41 +1,11 @@
 """The demo of tools/run: its site through the edge, served whole, then without its origin."""
 
 import re
-import signal
-import subprocess
 
-import pytest
+from demo import SITE
 
-from edge import ROOT
-
-SITE = ROOT / "tools" / "demo" / "site"
 TABLE = "/download/tide-table.txt"
 LINK = re.compile(r'(?:href|src)="(/[^"]*)"')
-
-
-class DemoOrigin:
-    """tools/demo/origin on a free port; its standard output has a line for each request."""
-
-    def __init__(self):
-        self.process = subprocess.Popen([ROOT / "tools" / "demo" / "origin"], text=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        self.url = re.search(r"http://[\d.:]+", self.process.stdout.readline())[0]
-
-    def stop(self):
-        """The lines of the requests it has seen."""
-        self.process.send_signal(signal.SIGTERM)
-        lines = self.process.stdout.read().splitlines()
-        assert self.process.wait(10) == 0
-        self.process.stdout.close()
-        return lines
-
-
-@pytest.fixture
-def demo():
-    running = DemoOrigin()
-    yield running
-    if running.process.poll() is None:
-        running.stop()
 
 
 def crawl(edge):
