@@ -219,8 +219,10 @@ fill_out(struct deliver *deliver)
     code->off = code->len = 0;
     if (code->ended)
         return DELIVER_END;
-    if (code->share->left_len == 0)
+    if (code->share->left_len == 0) {
+        STAT_INC(coder_waits);
         return await_turn(code);
+    }
     for (unsigned i = 0; i < STEPS_MAX && left > 0 && next == DELIVER_DATA && rc == OK; i++) {
         next = take_source(deliver, &left, &rc);
         if (code->len > 0)
