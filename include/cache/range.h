@@ -36,8 +36,9 @@ enum range_of range_condition(const struct http_request *request, const struct c
 /* GET and status 200 only. The parts are in the order asked for; those that overlap or are as good
  * as adjacent are one, those that cannot be satisfied are left out (section 15.3.7.2). `parts_max`:
  * ranges that are answered in parts, 0 or 1: no several (at most RANGE_PARTS_MAX). Ranges that ask
- * for more than the whole, the same bytes again, are excessive (section 17.15). If-Range is not
- * looked at. `body_len`: of the representation. */
+ * for more than the whole, the same bytes again, are excessive (section 17.15). Of what is coded
+ * (object->coding) several parts are never sent, but the whole. If-Range is not looked at.
+ * `body_len`: of the representation. */
 enum range_result range_parts(const struct http_request *request, const struct cache_object *object,
                               uint64_t body_len, unsigned parts_max, struct range_set *out);
 

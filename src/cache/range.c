@@ -176,6 +176,9 @@ range_parts(const struct http_request *request, const struct cache_object *objec
         return RANGE_EXCESSIVE;
     while (unite_two(out))
         ;
+    /* Content-Encoding would be said of the message with the parts in it, which is not coded. */
+    if (out->n > 1 && object->coding != CODING_IDENTITY)
+        return RANGE_WHOLE;
     out->ascending = is_ascending(out);
     return RANGE_PART;
 }

@@ -209,6 +209,7 @@ static void
 correct_status(unsigned ranges_max, struct explanation *out)
 {
     const struct explain_coding *coding = &out->coding;
+    struct cache_object sent = out->finding.object;
     struct range_set set;
 
     if ((out->status != 200 && out->status != 206 && out->status != 416) ||
@@ -218,7 +219,8 @@ correct_status(unsigned ranges_max, struct explanation *out)
     if (coding->form != EXPLAIN_FORM_KEPT || !coding->ranges ||
         !http_fields_has(&out->http.fields, HTTP_RANGE) || out->http.method != METHOD_GET)
         return;
-    switch (range_parts(&out->http, &out->finding.object, coding->len, ranges_max, &set)) {
+    sent.coding = coding->coding;
+    switch (range_parts(&out->http, &sent, coding->len, ranges_max, &set)) {
     case RANGE_PART:
         out->status = 206;
         break;

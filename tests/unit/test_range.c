@@ -252,6 +252,36 @@ parts_that_go_backwards(void **state)
     }
 }
 
+/* RFC 9110 sections 8.4 and 15.3.7.2: a coding is the representation's, and its parts are what is
+ * coded; a message with several of them is not. */
+static void
+parts_of_coded_bytes(void **state)
+{
+    static const struct {
+        const char *fields;
+        enum http_coding coding;
+        enum range_result want;
+    } cases[] = {{"Range: bytes=0-9,200-209", CODING_IDENTITY, RANGE_PART},
+                 {"Range: bytes=0-9,200-209", CODING_BR, RANGE_WHOLE},
+                 {"Range: bytes=0-9", CODING_BR, RANGE_PART},
+                 {"Range: bytes=0-9,10-19", CODING_GZIP, RANGE_PART},
+                 {"Range: bytes=2000-,3000-", CODING_GZIP, RANGE_UNSATISFIABLE}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct cache_object object = {.status = 200, .coding = cases[i].coding};
+        struct range_set set;
+        struct arena arena;
+        struct http_request request;
+
+        print_message("case: %s of %s\n", cases[i].fields, coding_name(cases[i].coding));
+        arena_init(&arena, 0);
+        request = request_from(&arena, METHOD_GET, cases[i].fields);
+        assert_int_equal(range_parts(&request, &object, 1000, 16, &set), cases[i].want);
+        arena_fini(&arena);
+    }
+}
+
 #define H "AbCd0123-_z"
 
 /* RFC 9110 section 13.1.5: If-Range names the representation that the client has a part of. */
@@ -325,7 +355,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges),          cmocka_unit_test(what_ranges_apply_to),
         cmocka_unit_test(several_ranges),  cmocka_unit_test(parts_that_go_backwards),
-        cmocka_unit_test(representations),
+        cmocka_unit_test(representations), cmocka_unit_test(parts_of_coded_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,11 +165,16 @@ def want(resource, request):
 
 def ranged(resource, request, chosen):
     """The status of a GET with Range, and the coding. A form that is made for one answer has no
-    length, so there is no range of it."""
+    length, so there is no range of it; several parts of what is coded are not sent, for the message
+    that they are in is not coded."""
+    def part_or(otherwise, coding):
+        several = "," in request.range
+        return (200, otherwise) if several and coding != "identity" else (206, coding)
+
     if request.if_range is None:
         if resource.form(chosen) in ("stored", "strong"):
-            return 206, chosen
-        return (206, resource.sent) if weights(request.accept)[resource.sent] > 0 else (200, chosen)
+            return part_or(chosen, chosen)
+        return part_or(chosen, resource.sent) if weights(request.accept)[resource.sent] > 0 else (200, chosen)
     if request.if_range.startswith(('"', "W/")):
         named = resource.named_by_if_range(request.if_range)
         return (200, chosen) if named is None else (206, named)

@@ -250,6 +250,7 @@ def test_coders_take_turns(origin, edge):
     for n, client in enumerate(clients):
         expect(client.read_response(), body, ("br", "zstd", "gzip")[n % 3])
     seen = edge.stats()
+    assert seen["coder_waits"] > 0
     assert seen["loop_slow_client"] == seen["loop_slow_message"] == 0
 
 
@@ -521,10 +522,7 @@ def test_members_have_ranges_of_their_own(origin, edge):
     assert beyond.status == 416 and beyond["Content-Range"] == f"bytes */{len(whole)}"
     assert beyond.get("Content-Encoding") is None and beyond.get("ETag") is None
     several = edge.get("/a.js", {**accept("br"), "Range": "bytes=0-9,1000-1009"})
-    assert several.status == 206 and several["Content-Encoding"] == "br"
-    assert whole[:10] in several.body and whole[1000:1010] in several.body
-    assert f"bytes 1000-1009/{len(whole)}".encode() in several.body
-    assert int(several["Content-Length"]) == len(several.body)
+    assert several.status == 200 and several["Content-Encoding"] == "br" and several.body == whole
 
 
 @WITH_MEMBERS
