@@ -50,6 +50,7 @@ def assert_as_stored(response, original, tag='"v1"'):
 # --- the quick form
 
 
+@pytest.mark.tsan
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip"])
 def test_first_answer_is_coded_while_it_comes_in(origin, edge, coding):
     origin.serve("/a.js", 200, SCRIPT, BODY)
@@ -204,6 +205,7 @@ def test_events_are_flushed_at_once(origin, edge):
     expect(client.read_response(), said, coding)
 
 
+@pytest.mark.tsan
 def test_one_fetch_for_clients_of_all_codings(origin, edge):
     """Who joins a fetch under way gets what he takes: from memory, and from its beginning."""
     asked = ["br", None, "gzip", "zstd", "identity", "br"]
@@ -223,6 +225,7 @@ def test_one_fetch_for_clients_of_all_codings(origin, edge):
     assert origin.count() == 1
 
 
+@pytest.mark.tsan
 @pytest.mark.edge(settings={**QUICK, "fill_window": "256KB"})
 def test_a_laggard_goes_on_from_the_store(origin, edge):
     """Coded of blocks that the fill has dropped meanwhile."""
@@ -238,6 +241,7 @@ def test_a_laggard_goes_on_from_the_store(origin, edge):
     expect(slow.read_response(), body, "gzip")
 
 
+@pytest.mark.tsan
 @pytest.mark.edge(settings={**QUICK, "slow_turn": "100ms"}, workers=1)
 def test_coders_take_turns(origin, edge):
     """Each gets on while all work at once, and no turn of the loop is theirs alone."""
@@ -267,6 +271,7 @@ def test_a_slow_reader_has_nothing_coded_ahead(origin, edge):
     expect(slow.read_response(), body, "gzip")
 
 
+@pytest.mark.tsan
 def test_a_client_that_leaves_midway(origin, edge):
     body = text(3_000_000)
     get_stored(origin, edge, body=body)
@@ -393,6 +398,7 @@ def test_without_memory_it_goes_as_it_is(origin, edge):
     edge.wait_for(coder_refused=3)
 
 
+@pytest.mark.tsan
 @pytest.mark.edge(settings={**QUICK, "coder_memory": "8MB"})
 def test_memory_of_coders_is_bounded(origin, edge):
     """Many readers that do not read: some coded, the rest as they are, the memory below its bound."""
@@ -489,6 +495,7 @@ def get_member(origin, edge, coding="br", body=BODY):
     return response
 
 
+@pytest.mark.tsan
 @WITH_MEMBERS
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_later_hits_are_sent_from_the_store(origin, edge, coding):
@@ -547,6 +554,7 @@ def test_a_members_tag_is_answered_with_304(origin, edge):
     assert response.get("Content-Encoding") is None and "Accept-Encoding" in response["Vary"]
 
 
+@pytest.mark.tsan
 @WITH_MEMBERS
 def test_a_confirmed_body_keeps_its_members(origin, edge):
     """What is validated each time is sent from them all the same; 304s leave them as they are."""
