@@ -137,6 +137,7 @@ allow_by_argument(struct filter *filter)
 {
     static const unsigned long requests[] = {FIONREAD, FIONBIO, TCGETS, SIOCGIFINDEX};
     static const int options[] = {PR_SET_NAME, PR_GET_NAME};
+    static const int priorities[] = {SCMP_SYS(getpriority), SCMP_SYS(setpriority)};
 
     allow_sockets(filter);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
@@ -146,9 +147,10 @@ allow_by_argument(struct filter *filter)
     allow_if(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())); /* abort */
     allow_if(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0)); /* getrlimit of itself */
-    note(filter, seccomp_rule_add(filter->ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
-                                  SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
-                                  SCMP_A1(SCMP_CMP_EQ, 0))); /* of the calling thread */
+    /* Of the calling thread. */
+    for (size_t i = 0; i < ARRAY_LEN(priorities); i++)
+        note(filter, seccomp_rule_add(filter->ctx, SCMP_ACT_ALLOW, priorities[i], 2,
+                                      SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)));
     if (CONFINE_SANITIZED) {
         add_all(filter, SCMP_ACT_ALLOW, allowed_sanitized, ARRAY_LEN(allowed_sanitized));
         return;

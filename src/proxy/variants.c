@@ -5,8 +5,8 @@
  * a strong form) sleeps, which frees one. */
 #include "proxy/variants_impl.h"
 
+#include <errno.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,7 +17,7 @@
 
 enum {
     THREADS_MAX = 64,
-    NICE = 10,      /* README.md says why not more */
+    NICE = 10,      /* behind the workers; README.md says why not more */
     FAILED_S = 60,  /* what failed is not tried again for so long */
     MISSING_S = 300 /* nor is a file asked for that was not there */
 };
@@ -221,11 +221,12 @@ work(const struct variant_thread *thread, struct variant_job *job)
     STAT_DEC(variants_at_work);
 }
 
-/* What serves goes first. */
+/* What serves goes first, whatever priority it has itself. */
 static void
 step_back(void)
 {
-    if (setpriority(PRIO_PROCESS, 0, NICE) == -1)
+    errno = 0;
+    if (nice(NICE) == -1 && errno != 0)
         LOG(WARN, limit, "what=priority text=\"strong forms are made at the priority of serving\"");
 }
 

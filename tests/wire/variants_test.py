@@ -1,5 +1,6 @@
 """Strong forms: made once beside the stored body, kept, and never beside another."""
 
+import os
 import pathlib
 import re
 
@@ -259,17 +260,19 @@ def test_what_is_too_large_gets_the_quick_form_alone(origin, edge):
 
 
 def test_its_threads_step_back(origin, edge):
-    """Inside the sandbox, too: the kernel has them behind the workers."""
+    """Inside the sandbox, too: the kernel has them behind the workers, also of a brink that was started
+    with less than the usual priority."""
     body = codings.text(5000)
     origin.serve("/a.js", 200, FRESH, body)
     make(edge, "/a.js", "br", body)
     nices = {}
+    its = os.getpriority(os.PRIO_PROCESS, edge.process.pid)
     for task in pathlib.Path(f"/proc/{edge.process.pid}/task").iterdir():
         name = (task / "comm").read_text().strip()
         stat = (task / "stat").read_text()
         nices.setdefault(name, set()).add(int(stat[stat.rindex(")") + 2:].split()[16]))
-    assert nices["variants"] == {10}
-    assert nices["worker-0"] == {0}
+    assert nices["variants"] == {min(its + 10, 19)}
+    assert nices["worker-0"] == {its}
 
 
 def test_a_malformed_coded_body_is_not_tried_again_and_again(origin, edge):
