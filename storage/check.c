@@ -482,9 +482,10 @@ log_end(const struct store_check *found)
     static const char *const states[] = {"none", "running", "done", "stopped", "failed"};
 
     LOG(INFO, store,
-        "text=\"the check has ended\" state=%s objects=%llu bytes=%llu bad=%llu lost_pages=%lld "
-        "seconds=%lld error=%s",
-        states[found->state], (unsigned long long)found->objects, (unsigned long long)found->bytes,
+        "text=\"the check has ended\" state=%s objects=%llu members=%llu bytes=%llu bad=%llu "
+        "lost_pages=%lld seconds=%lld error=%s",
+        states[found->state], (unsigned long long)found->objects,
+        (unsigned long long)found->members, (unsigned long long)found->bytes,
         (unsigned long long)found->bad,
         (long long)(found->file_pages - found->used_pages - found->free_pages),
         (long long)(found->ended_s - found->began_s), err_name(found->rc));

@@ -57,18 +57,19 @@ admin_check_status(const struct store_check *check)
     bool counted = check->state == STORE_CHECK_DONE;
     uint64_t lost = check->file_pages - check->used_pages - check->free_pages;
 
-    return json_pack("{s:s, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",   //
-                     "state", states[check->state],                                          //
-                     "why", check->state == STORE_CHECK_FAILED ? err_text(check->rc) : NULL, //
-                     "done", check->permille / 1000.0,                                       //
-                     "objects", (json_int_t)check->objects,                                  //
-                     "bytes", (json_int_t)check->bytes,                                      //
-                     "bad", (json_int_t)check->bad,                                          //
-                     "rate", (json_int_t)check->rate,                                        //
-                     "used_pages", (json_int_t)(counted ? check->used_pages : 0),            //
-                     "free_pages", (json_int_t)(counted ? check->free_pages : 0),            //
-                     "file_pages", (json_int_t)(counted ? check->file_pages : 0),            //
-                     "lost_pages", (json_int_t)(counted ? lost : 0),                         //
-                     "began_s", (json_int_t)check->began_s,                                  //
+    return json_pack("{s:s, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", //
+                     "state", states[check->state],                                             //
+                     "why", check->state == STORE_CHECK_FAILED ? err_text(check->rc) : NULL,    //
+                     "done", check->permille / 1000.0,                                          //
+                     "objects", (json_int_t)check->objects,                                     //
+                     "members", (json_int_t)check->members,                                     //
+                     "bytes", (json_int_t)check->bytes,                                         //
+                     "bad", (json_int_t)check->bad,                                             //
+                     "rate", (json_int_t)check->rate,                                           //
+                     "used_pages", (json_int_t)(counted ? check->used_pages : 0),               //
+                     "free_pages", (json_int_t)(counted ? check->free_pages : 0),               //
+                     "file_pages", (json_int_t)(counted ? check->file_pages : 0),               //
+                     "lost_pages", (json_int_t)(counted ? lost : 0),                            //
+                     "began_s", (json_int_t)check->began_s,                                     //
                      "ended_s", (json_int_t)check->ended_s);
 }

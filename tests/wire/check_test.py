@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import codings
 import content
 from client import load
 from damage import damage, damage_body
@@ -66,7 +67,7 @@ def test_what_is_damaged_is_dropped(origin, edge):
     served.join()
     assert faults == []
     assert (found["state"], found["done"], found["bad"]) == ("done", 1.0, 4)
-    assert found["objects"] == len(good)
+    assert (found["objects"], found["members"]) == (len(good), 0)
     assert found["bytes"] == sum(len(content.body_of(target)) for target in good)
     assert found["lost_pages"] == 0 and found["used_pages"] > 0
     assert found["used_pages"] + found["free_pages"] == found["file_pages"]
@@ -81,6 +82,22 @@ def test_what_is_damaged_is_dropped(origin, edge):
     found = wait_for_end(edge)
     assert (found["objects"], found["bad"], found["lost_pages"]) == (len(targets), 0, 0)
     assert edge.stats()["store_checked_bytes"] > found["bytes"]
+
+
+def test_members_are_told_apart(origin, edge):
+    """Forms in other codings are objects, too, but of another's."""
+    body = codings.text(5000)
+    origin.serve("/a.js", 200, {**FRESH, "Content-Type": "application/javascript"}, body)
+    for coding in ("br", "gzip"):
+        edge.get("/a.js", {"Accept-Encoding": coding})
+        edge.wait_for(**{f"variants_made_{coding}": 1})
+    assert edge.stats()["store_members"] == 2
+    begin(edge)
+    found = wait_for_end(edge)
+    assert (found["state"], found["objects"], found["members"], found["bad"]) == ("done", 3, 2, 0)
+    assert "state=done objects=3 members=2 bytes=" in edge.log_text()
+    done = brinkctl(edge, "check", "--status")
+    assert done.returncode == 0 and "3 objects right, 2 of them in other codings, " in done.stdout
 
 
 def test_one_at_a_time_and_stopped(origin, edge):
@@ -140,7 +157,8 @@ def test_brinkctl_check(origin, edge):
     assert done.returncode == 0 and "no check" in done.stdout
     done = brinkctl(edge, "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "20 objects right" in done.stdout and "0 damaged" in done.stdout
+    assert "20 objects right, " in done.stdout and "0 damaged" in done.stdout
+    assert "codings" not in done.stdout
     damage_body(edge, content.body_of(targets[3]), 66000)
     done = brinkctl(edge, "check", "--rate", "200MB")
     assert done.returncode == 1 and "1 damaged" in done.stdout and "dropped" in done.stdout

@@ -43,7 +43,10 @@ show_check(const json_t *root, FILE *out)
         fprintf(out, " at %.1f %%", 100 * json_real_value(json_object_get(root, "done")));
     fprintf(out, ": ");
     print_count(out, number(root, "objects"), "object", "objects");
-    fprintf(out, " right, ");
+    fprintf(out, " right");
+    if (number(root, "members") > 0)
+        fprintf(out, ", %" PRId64 " of them in other codings", number(root, "members"));
+    fprintf(out, ", ");
     show_bytes(out, number(root, "bytes"));
     fprintf(out, ", %" PRId64 " damaged", number(root, "bad"));
 }
