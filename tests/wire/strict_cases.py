@@ -13,10 +13,17 @@ class Ask:
         self.fields, self.body = list(fields), body
         self.length, self.chunked, self.minor = length, chunked, minor
 
+    @property
+    def may_be_stored(self):
+        """Content makes a GET one that is passed."""
+        return self.method == b"GET" and not self.chunked and not self.length
+
     def head(self, loop_id):
         """Byte for byte, without the empty line. `loop_id`: the daemon's own in CDN-Loop."""
         lines = [b"%s %s HTTP/1.1" % (self.method, self.target), b"Host: " + self.host]
         lines += [name + b": " + value for name, value in self.fields]
+        if self.may_be_stored:  # asked for in the coding that the site says
+            lines.append(b"Accept-Encoding: identity")
         lines += [b"Via: 1.%d brink" % self.minor, b"CDN-Loop: brink; id=" + loop_id,
                   b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http",
                   b"X-Forwarded-Host: " + self.host]
