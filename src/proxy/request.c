@@ -115,8 +115,8 @@ slices_from_fill(struct request *req, const struct fill_head *head, struct slice
                  : request_answer_error(req, ERR_NOMEM, err_text(ERR_NOMEM));
 }
 
-/* The origin has confirmed a body that turned out to be damaged: whoever comes now finds neither
- * the object nor the fill. */
+/* What came is of no use: a body that was confirmed turned out to be damaged, or it was purged.
+ * Whoever comes now finds neither the object nor the fill. */
 static enum step
 look_again(struct request *req)
 {
@@ -222,6 +222,15 @@ fetch_part(struct request *req)
     return request_goto(req, REQUEST_ALONE);
 }
 
+/* What it is labelled with is known by its head alone: a purge of that label, acknowledged before
+ * this request joined, may have come in between. */
+static bool
+was_purged(const struct request *req, const struct fill_head *head)
+{
+    return store_purged_since(req->proxy->shared->store, fill_birth(req->fill), fill_key(req->fill),
+                              head->labels, head->labels_n) != STORE_NOT_PURGED;
+}
+
 static enum step
 on_parked(struct request *req)
 {
@@ -232,6 +241,12 @@ on_parked(struct request *req)
         return on_commit(req);
     if (head == NULL)
         return failed ? on_fill_failed(req) : STEP_WAIT;
+    if (req->collapsed && head->reason == REASON_STORED && was_purged(req, head)) {
+        req->collapsed = false;
+        req->uncollapsed = true;
+        loop_timer_clear(&req->timer);
+        return look_again(req);
+    }
     if (!failed && req->kind == LOOKUP_CACHE && way_wants_far_part(&req->http, head, req->now_s))
         return fetch_part(req);
     if (req->starter || (head->reason == REASON_STORED &&

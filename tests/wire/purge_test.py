@@ -524,6 +524,26 @@ def test_nothing_older_than_an_acknowledged_purge_is_served(origin, edge, how, s
     assert int(edge.get("/v").body) == 25
 
 
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+@pytest.mark.parametrize("what", [{"tags": ["red"]}, {"hosts": ["site.test"]}, {"files": ["http://site.test/v"]}],
+                         ids=["tags", "hosts", "files"])
+def test_who_joins_after_a_purge_is_not_given_what_came_before(origin, edge, what, soft):
+    """The fetch under way had its answer before the purge; what that is labelled with shows later."""
+    first, second = edge.client(), edge.client()
+    first.send_request("GET", "/v")
+    old = origin.next_request()
+    edge.purge(**what, soft=soft)
+    second.send_request("GET", "/v")
+    if "files" not in what:
+        edge.wait_for(cache_collapsed=1)
+    old.reply(200, {**FRESH, "Surrogate-Key": "red"}, b"old")
+    assert first.read_response().body == b"old"
+    origin.next_request().reply(200, {**FRESH, "Surrogate-Key": "red"}, b"new")
+    response = second.read_response()
+    assert response.body == b"new"
+    assert response.cache_status.collapsed == (False if "files" in what else "?0")  # RFC 9211 section 2.6
+
+
 @pytest.mark.edge(settings={"store.batch_time": "1ms"})
 def test_a_purge_holds_while_it_is_swept(origin, edge):
     """What a tag names is removed behind the receipt: no look-up may slip through meanwhile."""
