@@ -74,7 +74,8 @@ void fill_enlist(struct fill *fill);
 /* Take it off the table: nobody joins it any more. */
 void fill_delist(struct fill *fill);
 
-uint64_t fill_birth(const struct fill *fill);
+/* Did a purge name it since it began? Its labels count once its head is there. */
+bool fill_is_purged(struct fill *fill);
 const struct store_key *fill_key(const struct fill *fill);
 enum fill_state fill_state(struct fill *fill);
 /* The head once published (state BODY or later with a head), else NULL. Valid while referenced. */

@@ -64,8 +64,8 @@ enum way_join {
     WAY_JOIN_REPLACE /* no, and of no use to those who come: failed, purged, or not fresh */
 };
 /* *verdict: only for WAY_JOIN_USE. */
-enum way_join way_join(struct store *store, struct fill *fill,
-                       const struct lookup_question *question, struct lookup_verdict *verdict);
+enum way_join
+way_join(struct fill *fill, const struct lookup_question *question, struct lookup_verdict *verdict);
 
 /* Would a range of this response, which is not stored, be there sooner when it alone is asked for?
  */

@@ -211,7 +211,7 @@ joins(struct proxy_shared *shared, struct explanation *out)
     if (fill == NULL)
         return false;
     out->on_its_way = true;
-    out->join = way_join(shared->store, fill, &out->question, &verdict);
+    out->join = way_join(fill, &out->question, &verdict);
     if (out->join == WAY_JOIN_USE && fill_state(fill) == FILL_DONE)
         end_with(out, EXPLAIN_HIT, verdict.reason);
     else if (out->join == WAY_JOIN_ALONE && !is_head)

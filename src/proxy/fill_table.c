@@ -261,10 +261,14 @@ fill_delist(struct fill *fill)
 
 /* --- what it is --- */
 
-uint64_t
-fill_birth(const struct fill *fill)
+bool
+fill_is_purged(struct fill *fill)
 {
-    return fill->birth;
+    const struct fill_head *head = fill_head(fill);
+
+    return store_purged_since(fill->table->store, fill->birth, &fill->key,
+                              head == NULL ? NULL : head->labels,
+                              head == NULL ? 0 : head->labels_n) != STORE_NOT_PURGED;
 }
 
 const struct store_key *

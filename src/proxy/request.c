@@ -222,15 +222,6 @@ fetch_part(struct request *req)
     return request_goto(req, REQUEST_ALONE);
 }
 
-/* What it is labelled with is known by its head alone: a purge of that label, acknowledged before
- * this request joined, may have come in between. */
-static bool
-was_purged(const struct request *req, const struct fill_head *head)
-{
-    return store_purged_since(req->proxy->shared->store, fill_birth(req->fill), fill_key(req->fill),
-                              head->labels, head->labels_n) != STORE_NOT_PURGED;
-}
-
 static enum step
 on_parked(struct request *req)
 {
@@ -241,7 +232,8 @@ on_parked(struct request *req)
         return on_commit(req);
     if (head == NULL)
         return failed ? on_fill_failed(req) : STEP_WAIT;
-    if (req->collapsed && head->reason == REASON_STORED && was_purged(req, head)) {
+    /* A purge of a label that its head alone tells may have been acknowledged before the join. */
+    if (req->collapsed && head->reason == REASON_STORED && fill_is_purged(req->fill)) {
         req->collapsed = false;
         req->uncollapsed = true;
         loop_timer_clear(&req->timer);

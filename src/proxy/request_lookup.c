@@ -441,7 +441,7 @@ fetch_together(struct request *req, const struct lookup_finding *finding)
             return request_answer_error(req, rc, err_text(rc));
         if (created)
             return start_feed(req, finding);
-        how = way_join(req->proxy->shared->store, req->fill, &question, &verdict);
+        how = way_join(req->fill, &question, &verdict);
         if (how == WAY_JOIN_COMMIT && !finding->found)
             return await_commit(req);
         if (how != WAY_JOIN_COMMIT && how != WAY_JOIN_REPLACE)
@@ -464,8 +464,7 @@ fetch_head(struct request *req, const struct lookup_finding *finding)
 
     if (!validate_has_origin_condition(&req->http))
         req->fill = fill_find(fills, &req->key, req->keyed);
-    if (req->fill != NULL &&
-        way_join(req->proxy->shared->store, req->fill, &question, &verdict) == WAY_JOIN_USE)
+    if (req->fill != NULL && way_join(req->fill, &question, &verdict) == WAY_JOIN_USE)
         return join_fill(req, WAY_JOIN_USE, &verdict);
     fill_unref(&req->fill);
     if (!finding->found)

@@ -168,15 +168,11 @@ can_be_validated(struct fill *fill, const struct cache_object *object)
 }
 
 enum way_join
-way_join(struct store *store, struct fill *fill, const struct lookup_question *question,
-         struct lookup_verdict *verdict)
+way_join(struct fill *fill, const struct lookup_question *question, struct lookup_verdict *verdict)
 {
     const struct fill_head *head = fill_head(fill);
 
-    if (fill_state(fill) == FILL_FAILED ||
-        store_purged_since(store, fill_birth(fill), question->key,
-                           head == NULL ? NULL : head->labels,
-                           head == NULL ? 0 : head->labels_n) != STORE_NOT_PURGED)
+    if (fill_state(fill) == FILL_FAILED || fill_is_purged(fill))
         return WAY_JOIN_REPLACE;
     if (head == NULL)
         return WAY_JOIN_WAIT;
